@@ -1,0 +1,1 @@
+//! Drawings of a plan: DOT, Mermaid, SVG, JSON.

@@ -1,0 +1,280 @@
+//! The checked plan: what the engine runs and what the drawings show. Acyclic, ports wired, edges
+//! typed.
+
+use crate::ast::{Guarantee, ResourceKind};
+use crate::span::Span;
+use crate::spec::NodeKind;
+use crate::ty::Ty;
+use crate::value::Value;
+use petgraph::graph::{DiGraph, NodeIndex};
+use std::collections::BTreeMap;
+
+/// A checked file, lowered for one profile, one set of parameters and the chosen flows.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    /// The path of the root file, as given.
+    pub file: String,
+    /// The name of the profile it was lowered for.
+    pub profile: String,
+    /// Where an emulated profile keeps its state (`emulate(_, dir: …)`), already relative to the
+    /// current directory; `None` = a real provider.
+    pub local_dir: Option<String>,
+    /// The nodes and the edges between them.
+    pub graph: DiGraph<PlanNode, PlanEdge>,
+    /// The flows that run, in the order of the file.
+    pub flows: Vec<PlanFlow>,
+    /// Every declared resource, in the order of the file, used or not.
+    pub resources: Vec<PlanResource>,
+    /// Every query, checked.
+    pub queries: Vec<PlanQuery>,
+}
+
+/// A flow of the plan.
+#[derive(Clone, Debug)]
+pub struct PlanFlow {
+    /// Its name; unique.
+    pub name: String,
+    /// Its `##` comment.
+    pub doc: Option<String>,
+    /// What it promises.
+    pub guarantee: Guarantee,
+    /// Its name's place.
+    pub span: Span,
+}
+
+/// A declared resource and what the profile binds it to.
+#[derive(Clone, Debug)]
+pub struct PlanResource {
+    /// Its name in the file.
+    pub name: String,
+    /// Its kind.
+    pub kind: ResourceKind,
+    /// What it holds.
+    pub ty: Ty,
+    /// The key fields, in order; may be empty.
+    pub key: Vec<String>,
+    /// The bucket that a delivery fills: index into [`Plan::resources`].
+    pub into: Option<usize>,
+    /// What it is bound to; `None` where the profile does not bind it and no chosen flow uses it.
+    pub binding: Option<Binding>,
+    /// Its name's place.
+    pub span: Span,
+}
+
+/// `kinesis("APIData", shards: 1)`, with defaults filled in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Binding {
+    /// `kinesis`, `s3`, `firehose`, `dynamodb`, `redshift`, …
+    pub service: String,
+    /// The first argument: the physical name.
+    pub name: String,
+    /// The named arguments, evaluated.
+    pub options: BTreeMap<String, Value>,
+}
+
+/// A query on a warehouse table.
+#[derive(Clone, Debug)]
+pub struct PlanQuery {
+    /// Its name.
+    pub name: String,
+    /// Its `##` comment.
+    pub doc: Option<String>,
+    /// The table it is on: index into [`Plan::resources`].
+    pub table: usize,
+    /// Redshift SQL with `{table}` holes replaced by the resource's name in the file.
+    pub sql: String,
+    /// The chart's name (`bar`) and its named arguments as column names.
+    pub chart: Option<(String, Vec<(String, String)>)>,
+    /// The name's place.
+    pub span: Span,
+}
+
+/// A node of the plan.
+#[derive(Clone, Debug)]
+pub struct PlanNode {
+    /// Stable and unique: `flow/name`, where name is `orders.read` or `csv.decode`, with `#2` on
+    /// the second of that name in the flow.
+    pub id: String,
+    /// As written: `orders.read`, `csv.decode`, `where`.
+    pub label: String,
+    /// The spec's path in the registry: `stream.read`, `csv.decode`, `where`.
+    pub op: String,
+    /// Its place in the graph.
+    pub kind: NodeKind,
+    /// The flow: index into [`Plan::flows`].
+    pub flow: usize,
+    /// The resource whose verb it is: index into [`Plan::resources`].
+    pub resource: Option<usize>,
+    /// What arrives (`None` for a source).
+    pub input: Option<Ty>,
+    /// What leaves by `out` (`None` for a sink).
+    pub output: Option<Ty>,
+    /// Options that were given or have a default, checked;
+    /// [`OptionTy::Template`](crate::spec::OptionTy) options are in `templates`.
+    pub options: BTreeMap<String, Value>,
+    /// Options whose holes are filled at run time; each is an [`ExprKind::Template`] or a constant.
+    pub templates: BTreeMap<String, Expr>,
+    /// The record in braces (`map`, `upsert`): an expression of kind [`ExprKind::Record`].
+    pub record: Option<Expr>,
+    /// The condition of `where`.
+    pub condition: Option<Expr>,
+    /// Inserted by the planner (an implicit encoder at a resource); drawn dotted.
+    pub inserted: bool,
+    /// The decoder's layer is already off the bytes that its source hands over: the node runs as a
+    /// pass-through.
+    pub elided: bool,
+    /// For a source: the nodes of this plan that feed it (all writers of its resource, or the
+    /// `http.post` nodes that target it).
+    /// It ends when all of them have ended and it is drained; empty = by itself (`file.read`) or
+    /// when told to stop.
+    pub fed_by: Vec<NodeIndex>,
+    /// Where it was written.
+    pub span: Span,
+}
+
+/// An edge of the plan.
+#[derive(Clone, Debug)]
+pub struct PlanEdge {
+    /// The sender's port.
+    pub port: Port,
+    /// What travels.
+    pub ty: Ty,
+}
+
+/// An output of a node.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Port {
+    /// The records.
+    Out,
+    /// `Failure` records.
+    Errors,
+    /// One event per source record whose branches are all acknowledged. Sent by sources.
+    Done,
+    /// A further port of the node: `rejected`, or the n-th arm of a `route` (`"0"`, `"1"`, … ; else
+    /// is the last).
+    Named(String),
+}
+
+/// A typed expression: every field resolved, every implicit conversion written as
+/// [`ExprKind::Cast`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Expr {
+    /// What it is.
+    pub kind: ExprKind,
+    /// Its type.
+    pub ty: Ty,
+    /// Where it was written.
+    pub span: Span,
+}
+
+/// The kinds of typed expressions. Null in an operand gives null, except where said otherwise.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ExprKind {
+    /// A constant.
+    Const(Value),
+    /// A field of the incoming record.
+    Field(String),
+    /// A field of a record value.
+    Get(Box<Expr>, String),
+    /// A member of the batch in scope.
+    Batch(BatchField),
+    /// `-a`
+    Neg(Box<Expr>),
+    /// `not a`
+    Not(Box<Expr>),
+    /// `a == null`; never null itself.
+    IsNull(Box<Expr>),
+    /// Both operands have one type after casts; `==` and `!=` compare null as a value.
+    Binary(BinaryOp, Box<Expr>, Box<Expr>),
+    /// `a ?? b`
+    Coalesce(Box<Expr>, Box<Expr>),
+    /// `a catch b`: b for the rows in which a fails.
+    Catch(Box<Expr>, Box<Expr>),
+    /// `if a then b else c`
+    If(Box<Expr>, Box<Expr>, Box<Expr>),
+    /// A function of [`crate::check::functions`], by name.
+    Call(&'static str, Vec<Expr>),
+    /// A conversion that cannot fail except by overflow: int to decimal, decimal to a larger scale,
+    /// T to T?.
+    Cast(Box<Expr>),
+    /// `{ a: …, [b]: … }`
+    Record(Vec<Entry>),
+    /// `[a, b]`
+    List(Vec<Expr>),
+    /// Text with holes.
+    Template(Vec<TemplatePart>),
+}
+
+/// An entry of a typed record, in the order written; spreads are already expanded.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Entry {
+    /// `name: value`
+    Named(String, Expr),
+    /// `[name]: value`
+    Computed(Expr, Expr),
+}
+
+/// A piece of a typed template.
+#[derive(Clone, Debug, PartialEq)]
+pub enum TemplatePart {
+    /// As it is.
+    Text(String),
+    /// A value, with a strftime format for a timestamp.
+    Hole(Expr, Option<String>),
+}
+
+/// `batch.id`, `batch.time`, `batch.count`, `batch.size`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BatchField {
+    /// First to last sequence number; equal on replay. text
+    Id,
+    /// Arrival of the first record; equal on replay. timestamp
+    Time,
+    /// Records in it. int
+    Count,
+    /// Payload bytes in it. size
+    Size,
+}
+
+/// The operators that need both sides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BinaryOp {
+    /// `or` (three-valued)
+    Or,
+    /// `and` (three-valued)
+    And,
+    /// `==`
+    Eq,
+    /// `!=`
+    Ne,
+    /// `<`
+    Lt,
+    /// `<=`
+    Le,
+    /// `>`
+    Gt,
+    /// `>=`
+    Ge,
+    /// `+`
+    Add,
+    /// `-`
+    Sub,
+    /// `*`
+    Mul,
+    /// `/`
+    Div,
+    /// `%`
+    Rem,
+}
+
+impl Plan {
+    /// The flow of a node.
+    pub fn flow_of(&self, node: NodeIndex) -> &PlanFlow {
+        &self.flows[self.graph[node].flow]
+    }
+
+    /// The resource of that name.
+    pub fn resource(&self, name: &str) -> Option<&PlanResource> {
+        self.resources.iter().find(|resource| resource.name == name)
+    }
+}

@@ -1,0 +1,1 @@
+//! Service quotas, from dated data files.

@@ -1,0 +1,1 @@
+//! Redshift SQL: parsed, checked against the declared types.

@@ -1,0 +1,63 @@
+//! What a run and its nodes get from outside: time, randomness, checkpoints, counters.
+
+use crate::fault::Fault;
+use crate::summary::Counters;
+use async_trait::async_trait;
+use dsl::plan::{Plan, PlanNode};
+use futures::future::BoxFuture;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Time, from outside.
+pub trait Clock: Send + Sync {
+    /// Nanoseconds since 1970-01-01T00:00:00Z.
+    fn now_ns(&self) -> i64;
+    /// Waits.
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()>;
+}
+
+/// Small durable values by key: positions of sources, cuts of batches.
+#[async_trait]
+pub trait Checkpoints: Send + Sync {
+    /// The value of a key.
+    async fn load(&self, key: &str) -> Result<Option<Vec<u8>>, Fault>;
+    /// Stores all pairs in one transaction; durable when it returns. `None` removes the key.
+    async fn store(&self, pairs: Vec<(String, Option<Vec<u8>>)>) -> Result<(), Fault>;
+}
+
+/// What a whole run gets.
+#[derive(Clone)]
+pub struct Ctx {
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Positions.
+    pub checkpoints: Arc<dyn Checkpoints>,
+    /// Seed of all randomness.
+    pub seed: u64,
+    /// `--keep-running`: sources that could end by themselves stay open.
+    pub keep_running: bool,
+    /// `--from-start`: file sources forget what they have delivered.
+    pub from_start: bool,
+    /// Batches that a channel holds at most.
+    pub channel_batches: usize,
+    /// Source rows in flight at most, for each source.
+    pub in_flight_rows_max: u64,
+    /// How long a drain may take before what is in flight counts as undelivered.
+    pub drain: Duration,
+}
+
+/// What a node gets when it is opened.
+#[derive(Clone)]
+pub struct NodeCtx {
+    /// The run's.
+    pub run: Ctx,
+    /// The whole plan.
+    pub plan: Arc<Plan>,
+    /// This node.
+    pub node: PlanNode,
+    /// This node's own counts, shown in the summary by name.
+    pub counters: Counters,
+    /// For a source with `fed_by`: becomes true when all of them have ended. Stays false for a
+    /// source that nothing in this run feeds.
+    pub feeders_ended: tokio::sync::watch::Receiver<bool>,
+}

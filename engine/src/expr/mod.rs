@@ -1,0 +1,1 @@
+//! Typed expressions, compiled once to column kernels.

@@ -1,0 +1,16 @@
+//! A checked plan as a running graph: batches, channels, drivers, acknowledgements, checkpoints,
+//! retry, metrics.
+//!
+//! One verb: [`run::run`]. The crate knows no provider, no terminal and no environment; time,
+//! randomness and storage come in through [`ctx::Ctx`].
+
+pub mod ack;
+pub mod batch;
+pub mod ctx;
+pub mod expr;
+pub mod fault;
+pub mod node;
+pub mod registry;
+pub mod run;
+pub mod schema;
+pub mod summary;

@@ -1,0 +1,2 @@
+//! The flowc program.
+fn main() {}
