@@ -1,1 +1,5 @@
-//! stub
+//! The nodes that flowc knows, one file each, and the services behind them.
+
+pub mod nodes;
+pub mod registry;
+pub mod service;

@@ -1,0 +1,34 @@
+//! The list of all nodes.
+
+use crate::nodes::*;
+use dsl::spec::NodeSpec;
+
+/// The specs of all nodes, for `check`, `nodes` and the docs, without opening any service.
+pub fn specs() -> Vec<&'static NodeSpec> {
+    vec![
+        &file_read::SPEC,
+        &csv_decode::SPEC,
+        &json_decode::SPEC,
+        &json_encode::SPEC,
+        &base64_decode::SPEC,
+        &base64_encode::SPEC,
+        &text_join::SPEC,
+        &text_lines::SPEC,
+        &where_::SPEC,
+        &map::SPEC,
+        &batch::SPEC,
+        &count::SPEC,
+        &drop::SPEC,
+        &log::SPEC,
+        &http_serve::SPEC,
+        &http_post::SPEC,
+        &stream_read::SPEC,
+        &stream_write::SPEC,
+        &delivery_write::SPEC,
+        &bucket_put::SPEC,
+        &bucket_append::SPEC,
+        &bucket_read::SPEC,
+        &table_upsert::SPEC,
+        &table_copy::SPEC,
+    ]
+}

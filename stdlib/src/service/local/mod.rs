@@ -1,0 +1,1 @@
+//! The embedded services: durable, in one directory, no account.

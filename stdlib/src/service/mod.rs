@@ -1,0 +1,3 @@
+//! The services that resources are bound to.
+
+pub mod local;
