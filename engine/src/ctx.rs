@@ -44,6 +44,9 @@ pub struct Ctx {
     pub in_flight_rows_max: u64,
     /// How long a drain may take before what is in flight counts as undelivered.
     pub drain: Duration,
+    /// Takes one line of a `log` node or one notice of a node (`file.read` begins anew, …), without
+    /// its line break. Called at most some times a batch; must not block.
+    pub log: Arc<dyn Fn(&str) + Send + Sync>,
 }
 
 /// What a node gets when it is opened.

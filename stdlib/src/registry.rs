@@ -1,7 +1,10 @@
-//! The list of all nodes.
+//! The list of all nodes: what each says of itself, and how it is opened.
 
 use crate::nodes::*;
+use crate::service::Services;
 use dsl::spec::NodeSpec;
+use engine::registry::{Open, Registry};
+use std::sync::Arc;
 
 /// The specs of all nodes, for `check`, `nodes` and the docs, without opening any service.
 pub fn specs() -> Vec<&'static NodeSpec> {
@@ -16,6 +19,7 @@ pub fn specs() -> Vec<&'static NodeSpec> {
         &text_lines::SPEC,
         &where_::SPEC,
         &map::SPEC,
+        &route::SPEC,
         &batch::SPEC,
         &count::SPEC,
         &drop::SPEC,
@@ -31,4 +35,13 @@ pub fn specs() -> Vec<&'static NodeSpec> {
         &table_upsert::SPEC,
         &table_copy::SPEC,
     ]
+}
+
+/// All nodes as a run opens them; the verbs of resources work on `services`.
+pub fn registry(services: Arc<Services>) -> Registry {
+    let _ = &services;
+    let mut nodes = Registry::default();
+    nodes.add(&batch::SPEC, Open::Engine);
+    nodes.add(&drop::SPEC, Open::Engine);
+    nodes
 }

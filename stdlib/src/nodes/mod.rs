@@ -17,6 +17,7 @@ pub mod json_decode;
 pub mod json_encode;
 pub mod log;
 pub mod map;
+pub mod route;
 pub mod stream_read;
 pub mod stream_write;
 pub mod table_copy;
