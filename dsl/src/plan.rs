@@ -118,10 +118,22 @@ pub struct PlanNode {
     pub record: Option<Expr>,
     /// The condition of `where`.
     pub condition: Option<Expr>,
-    /// Inserted by the planner (an implicit encoder at a resource); drawn dotted.
+    /// The conditions of `route`, in order; [`Port::Named`] `"n"` carries the records for which the
+    /// n-th is the first that holds, and the port after the last carries the rest (`else`).
+    pub conditions: Vec<Expr>,
+    /// A sink of a resource that stores an encoding of what arrives: the stored wire type
+    /// (`json<Line>` at `orders.write`, `ndjson<Failure>` at `quarantine.append`). The rows that
+    /// arrive are records (`input`, columns), so that the sink can read its key from them; it
+    /// encodes them itself, a JSON object for each, and a line for each where the type is
+    /// `ndjson<_>`. `None` = the payload is stored as it is. No node is inserted for it; drawings
+    /// show the codec dotted.
+    pub encodes: Option<Ty>,
+    /// Inserted by the planner; drawn dotted.
     pub inserted: bool,
-    /// The decoder's layer is already off the bytes that its source hands over: the node runs as a
-    /// pass-through.
+    /// Of a `base64.decode` directly behind a stream's reader: the layer is already off the bytes
+    /// that arrive, and the node runs as a pass-through. Its reader is marked too: it hands over
+    /// the raw bytes, although its output type keeps the layer. A reader that is not marked (one
+    /// of its receivers takes base64) hands over base64.
     pub elided: bool,
     /// For a source: the nodes of this plan that feed it (all writers of its resource, or the
     /// `http.post` nodes that target it).
