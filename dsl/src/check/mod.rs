@@ -1,5 +1,16 @@
 //! AST to plan: names, types, wires, graph, keys, quotas; every problem, one per cause.
 
+mod consts;
+mod cx;
+mod expr;
+pub mod functions;
+mod narrow;
+mod record;
+mod scope;
+mod suggest;
+mod template;
+mod types;
+
 use crate::plan::Plan;
 use crate::problem::Problem;
 use crate::span::{FileId, SourceMap};
