@@ -31,6 +31,12 @@ pub trait Source: Send {
     async fn stop(&mut self) -> Result<(), Fault> {
         Ok(())
     }
+
+    /// After [`Read::End`], when every row is settled, every reply told and the last commit made:
+    /// lets answers that are still being written go out. Bounded by the node itself.
+    async fn close(&mut self) -> Result<(), Fault> {
+        Ok(())
+    }
 }
 
 /// The answer of [`Source::read`].
