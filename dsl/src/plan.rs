@@ -38,6 +38,8 @@ pub struct PlanFlow {
     pub doc: Option<String>,
     /// What it promises.
     pub guarantee: Guarantee,
+    /// Added by a provider for its own work (a local delivery); not written in the file, not drawn.
+    pub hidden: bool,
     /// Its name's place.
     pub span: Span,
 }

@@ -1,7 +1,336 @@
-//! The services that resources are bound to.
+//! The services that resources are bound to: five narrow traits, and who stands behind them.
+//!
+//! [`local`] is embedded and durable. Everything is named by its physical name (the first argument
+//! of a binding); a [`Fault`] is about a whole call, a [`Refused`] about one record of it.
 
+pub mod inspect;
 pub mod local;
 
+use arrow_array::{ArrayRef, BinaryArray, StringArray};
+use async_trait::async_trait;
+use bytes::Bytes;
+use dsl::plan::PlanResource;
+use dsl::ty::Ty;
+use dsl::value::Value;
+use engine::batch::{Partition, Run};
+use engine::fault::Fault;
+use std::sync::Arc;
+
 /// The services of a run, opened; shared by all nodes.
-#[derive(Debug, Default)]
-pub struct Services;
+#[derive(Clone)]
+pub struct Services {
+    /// Ordered logs (Kinesis).
+    pub streams: Arc<dyn Streams>,
+    /// Objects by key (S3).
+    pub objects: Arc<dyn Objects>,
+    /// Items by key (DynamoDB).
+    pub tables: Arc<dyn Tables>,
+    /// Buffered deliveries into buckets (Firehose).
+    pub delivery: Arc<dyn Delivery>,
+    /// Tables that SQL reads (Redshift).
+    pub warehouse: Arc<dyn Warehouse>,
+}
+
+/// Records on their way into a stream or a delivery.
+#[derive(Clone, Debug)]
+pub struct Records {
+    /// The records, encoded; never null.
+    pub payloads: BinaryArray,
+    /// A partition key for each; `None` = spread by the service.
+    pub keys: Option<StringArray>,
+    /// Who sends them: the same in every run.
+    pub producer: [u8; 16],
+    /// The producer's sequence numbers, one for each record, in order. A record whose number is
+    /// stored already is dropped and counted, so that sending again is harmless.
+    pub runs: Vec<Run>,
+}
+
+/// A record that the service refuses for good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Index in the call.
+    pub row: usize,
+    /// A code that the node's spec lists.
+    pub code: &'static str,
+    /// The service's own words.
+    pub message: String,
+}
+
+/// What became of an append; records that are not refused are durable.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Appended {
+    /// Records that were stored by this call.
+    pub stored: u64,
+    /// Records that an earlier call has stored.
+    pub already_stored: u64,
+    /// Records that never will be.
+    pub refused: Vec<Refused>,
+}
+
+/// Consecutive records of one shard.
+#[derive(Clone, Debug)]
+pub struct StreamRows {
+    /// The records, raw (no base64).
+    pub payloads: BinaryArray,
+    /// Their partition keys; `""` where they came without.
+    pub keys: StringArray,
+    /// Their offsets and arrivals, one number for each record.
+    pub runs: Vec<Run>,
+}
+
+/// How much one read may bring.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadLimits {
+    /// Records at most.
+    pub rows_max: usize,
+    /// Payload bytes at most, except that one record always fits.
+    pub bytes_max: usize,
+}
+
+/// Ordered, durable, partitioned logs.
+#[async_trait]
+pub trait Streams: Send + Sync {
+    /// The shards of a stream, in order. A partition's id is new when the stream is made anew.
+    async fn shards(&self, stream: &str) -> Result<Vec<Arc<Partition>>, Fault>;
+
+    /// Appends records in order; they are durable when it returns.
+    async fn append(&self, stream: &str, records: Records) -> Result<Appended, Fault>;
+
+    /// The records of a shard at and after offset `from`; none where there are none yet. Does not
+    /// wait.
+    async fn read(
+        &self,
+        stream: &str,
+        shard: u32,
+        from: u64,
+        limits: ReadLimits,
+    ) -> Result<StreamRows, Fault>;
+
+    /// Waits until the shard has a record at or after `from`. Cancel-safe.
+    async fn arrived(&self, stream: &str, shard: u32, from: u64) -> Result<(), Fault>;
+}
+
+/// What is known of an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectInfo {
+    /// Its number in the bucket's order of arrival, from 0.
+    pub seq: u64,
+    /// Its whole key.
+    pub key: String,
+    /// Bytes.
+    pub size: u64,
+    /// Changes with its content.
+    pub etag: String,
+    /// When it arrived, nanoseconds since 1970 UTC.
+    pub arrival_ns: i64,
+}
+
+/// What a put may do to an object that is there with other content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PutMode {
+    /// Refuse: the fault `object_conflict`.
+    Create,
+    /// Replace it.
+    Overwrite,
+}
+
+/// What a put did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Put {
+    /// It stored the object.
+    Stored,
+    /// The object was there, with this content.
+    AlreadyStored,
+}
+
+/// Objects by key.
+#[async_trait]
+pub trait Objects: Send + Sync {
+    /// The bucket's objects as a partition: its id names the bucket, its numbers are
+    /// [`ObjectInfo::seq`].
+    fn partition(&self, bucket: &str) -> Arc<Partition>;
+
+    /// Stores an object; it is durable when it returns.
+    async fn put(
+        &self,
+        bucket: &str,
+        key: &str,
+        content: Bytes,
+        mode: PutMode,
+    ) -> Result<Put, Fault>;
+
+    /// The content of an object; `None` where it is not there.
+    async fn get(&self, bucket: &str, key: &str) -> Result<Option<Bytes>, Fault>;
+
+    /// At most `max` objects whose key begins with `prefix`, in order of arrival, numbered `from`
+    /// or higher. Does not wait. The first call of a run for a bucket also finds what was put there
+    /// by other programs.
+    async fn list(
+        &self,
+        bucket: &str,
+        prefix: &str,
+        from: u64,
+        max: usize,
+    ) -> Result<Vec<ObjectInfo>, Fault>;
+
+    /// Waits until an object has arrived that is numbered `from` or higher. Cancel-safe.
+    async fn arrived(&self, bucket: &str, from: u64) -> Result<(), Fault>;
+}
+
+/// A column of an upsert: one attribute for each item.
+#[derive(Clone, Debug)]
+pub struct Attribute {
+    /// Its name.
+    pub name: AttributeName,
+    /// Its values, typed; a null is stored as null.
+    pub values: ArrayRef,
+}
+
+/// The name of an attribute.
+#[derive(Clone, Debug)]
+pub enum AttributeName {
+    /// The same for all items.
+    Same(String),
+    /// Its own for each item (`[.StockCode]: …`).
+    Each(StringArray),
+}
+
+/// Attributes to be merged into items, one item for each row, in order.
+#[derive(Clone, Debug)]
+pub struct Upserts {
+    /// The key fields, in the order of the declaration: name and values.
+    pub keys: Vec<(String, ArrayRef)>,
+    /// The other attributes.
+    pub attributes: Vec<Attribute>,
+}
+
+/// What became of an upsert; rows that are not refused are durable.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Upserted {
+    /// Items that did not exist before.
+    pub items: u64,
+    /// Attributes that did not exist before.
+    pub attributes: u64,
+    /// Attributes of rows that took the place of an earlier row's, in this call or before.
+    pub replaced: u64,
+    /// Rows that never will be stored.
+    pub refused: Vec<Refused>,
+}
+
+/// Items by key, each with attributes.
+#[async_trait]
+pub trait Tables: Send + Sync {
+    /// Merges attributes into items, in order, in one transaction; durable when it returns.
+    async fn upsert(&self, table: &str, upserts: Upserts) -> Result<Upserted, Fault>;
+}
+
+/// Buffered deliveries into buckets.
+#[async_trait]
+pub trait Delivery: Send + Sync {
+    /// Hands records over; they are durable when it returns and reach the bucket later.
+    async fn write(&self, delivery: &str, records: Records) -> Result<Appended, Fault>;
+}
+
+/// An object to load.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectRef {
+    /// Its bucket.
+    pub bucket: String,
+    /// Its whole key.
+    pub key: String,
+    /// As it was listed.
+    pub etag: String,
+}
+
+/// The format of an object to load.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CopyFormat {
+    /// A JSON object a line.
+    Ndjson,
+    /// CSV with a header.
+    Csv,
+}
+
+/// What became of a load.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Copied {
+    /// All its rows are in the table, for the first time.
+    Loaded {
+        /// How many.
+        rows: u64,
+    },
+    /// An earlier load has brought it.
+    AlreadyLoaded,
+    /// Nothing of it is in the table.
+    Refused {
+        /// The first line that is no row of the table, from 1; `None` where the object as a whole
+        /// is refused.
+        line: Option<u64>,
+        /// Why.
+        message: String,
+    },
+}
+
+/// The answer to a query.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QueryRows {
+    /// Names and types, in order.
+    pub columns: Vec<(String, Ty)>,
+    /// A value for each column.
+    pub rows: Vec<Vec<Value>>,
+    /// There were more rows than asked for.
+    pub more: bool,
+}
+
+/// Tables that SQL reads.
+#[async_trait]
+pub trait Warehouse: Send + Sync {
+    /// Loads all rows of an object or none, and records in the same transaction that it is loaded.
+    async fn copy(
+        &self,
+        table: &str,
+        object: &ObjectRef,
+        format: CopyFormat,
+    ) -> Result<Copied, Fault>;
+
+    /// Answers a query in Redshift's SQL with at most `rows_max` rows.
+    async fn query(&self, sql: &str, rows_max: usize) -> Result<QueryRows, Fault>;
+}
+
+/// Where a bucket resource keeps its objects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BucketPlace {
+    /// The physical bucket.
+    pub bucket: String,
+    /// What every key of this resource begins with; may be empty.
+    pub prefix: String,
+}
+
+impl BucketPlace {
+    /// The place that the profile gives the resource.
+    ///
+    /// # Errors
+    /// The resource is not bound.
+    pub fn of(resource: &PlanResource) -> Result<BucketPlace, Fault> {
+        let binding = resource.binding.as_ref().ok_or_else(|| unbound(resource))?;
+        let prefix = binding.options.get("prefix").and_then(Value::as_text).unwrap_or_default();
+        Ok(BucketPlace { bucket: binding.name.clone(), prefix: prefix.to_owned() })
+    }
+}
+
+/// The physical name of a resource.
+///
+/// # Errors
+/// The resource is not bound.
+pub fn physical_name(resource: &PlanResource) -> Result<&str, Fault> {
+    match &resource.binding {
+        Some(binding) => Ok(&binding.name),
+        None => Err(unbound(resource)),
+    }
+}
+
+fn unbound(resource: &PlanResource) -> Fault {
+    let (kind, name) = (resource.kind.word(), &resource.name);
+    Fault::service("unbound", format!("{kind} `{name}` is not bound by this profile"))
+        .help(format!("bind `{name}` in the profile"))
+}
