@@ -7,6 +7,7 @@ pub mod functions;
 mod narrow;
 mod record;
 mod scope;
+mod signature;
 mod suggest;
 mod template;
 mod types;
