@@ -17,9 +17,11 @@ pub(crate) struct Want<'t> {
     pub exact: bool,
     /// Declared fields may be left out (`upsert` merges).
     pub partial: bool,
-    /// The resource or node that wants it, without backticks: `sales`.
+    /// The key of the resource: its fields must be there and never null (E0602, E0601).
+    pub key: Option<&'t ast::Key>,
+    /// What wants it, as a problem says it: "table `sales`".
     pub owner: String,
-    /// Where the type is declared (the type of the resource).
+    /// Where its type is declared (the type of the resource).
     pub declared: Option<Span>,
 }
 
