@@ -1,1 +1,4 @@
 //! Typed expressions, compiled once to column kernels.
+
+pub mod decimal;
+pub mod time;
