@@ -1,4 +1,26 @@
 //! The `flowc` program as a library: arguments, one file per command, and how problems, tables and
-//! runs look on a terminal. `main.rs` only calls [`render`] and its neighbours.
+//! runs look on a terminal. `main.rs` only joins it to the process.
 
+pub mod check;
+pub mod cli;
+pub mod exit;
+pub mod io;
+pub mod load;
+pub mod nodes;
 pub mod render;
+
+use cli::{Cli, Command};
+use exit::{Exit, Stop};
+use io::Io;
+
+/// Does what the arguments ask for.
+///
+/// # Errors
+/// What stopped the command, to be said to the user.
+pub fn run(cli: &Cli, io: &mut Io) -> Result<Exit, Stop> {
+    match &cli.command {
+        Command::Check(args) => check::run(args, io),
+        Command::Nodes(args) => nodes::run(args, io),
+        _ => Err(Stop::usage("this command is not built yet")),
+    }
+}

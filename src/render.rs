@@ -24,6 +24,11 @@ impl Style {
     pub fn plain() -> Style {
         Style { color: false, width: 100 }
     }
+
+    /// The text in an ANSI colour such as `1;31`, or as it is where there are no colours.
+    pub fn paint(self, color: &str, text: &str) -> String {
+        if self.color { format!("\x1b[{color}m{text}\x1b[0m") } else { text.to_owned() }
+    }
 }
 
 /// All problems in the order of their places, each followed by a blank line, then the summary line.
@@ -159,9 +164,9 @@ fn draw(part: &Part, style: Style) -> String {
 }
 
 /// `help: …`, further lines indented; prose is wrapped, text to paste (indented lines) is not.
-fn push_help(text: &mut String, help: &str, style: Style) {
+pub fn push_help(text: &mut String, help: &str, style: Style) {
     const INDENT: &str = "        ";
-    let word = if style.color { "\x1b[36mhelp:\x1b[0m" } else { "help:" };
+    let word = style.paint("36", "help:");
     let width = style.width.saturating_sub(INDENT.len()).max(20);
     let mut lines = Vec::new();
     for line in help.trim_end().split('\n') {

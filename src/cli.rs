@@ -1,0 +1,246 @@
+//! The arguments of the program.
+
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Colours of the help text.
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+const EXAMPLES: &str = "\
+Examples:
+  flowc check flows/ecommerce.flow                      find every problem, run nothing
+  flowc run flows/ecommerce.flow                        run all flows on the local profile
+  flowc run flows/ecommerce.flow ingest gateway         run two of them
+  flowc graph flows/ecommerce.flow --format svg -o shop.svg
+  flowc show flows/ecommerce.flow invoices --limit 5    look into a table
+  flowc query flows/ecommerce.flow top_customers        answer a query of the file
+  flowc nodes csv.decode                                what a node does and takes
+
+A file that begins with `#!/usr/bin/env -S flowc run` can be made executable and started by its name.
+
+Exit codes:
+  0 done   1 problems in the file   2 wrong usage   3 the run failed
+  70 the counts of a run do not balance   75 stopped with records that are not delivered yet";
+
+/// A dataflow engine with a typed, declarative language.
+#[derive(Debug, Parser)]
+#[command(name = "flowc", version, styles = STYLES, after_help = EXAMPLES)]
+#[command(arg_required_else_help = true, disable_help_subcommand = true)]
+pub struct Cli {
+    /// When to use colours
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub color: When,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// When to use colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum When {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    /// In files and pipes too
+    Always,
+    /// No colours
+    Never,
+}
+
+/// The commands, one file each.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Find every problem of .flow files, with what to do about it
+    Check(CheckArgs),
+    /// Run the flows of a file until all records are stored
+    Run(RunArgs),
+    /// Draw the flows of a file: DOT, Mermaid, SVG or JSON
+    Graph(GraphArgs),
+    /// Show what a stream, bucket, table or warehouse table holds
+    Show(ShowArgs),
+    /// Answer SQL on the warehouse: a query of the file, or one given here
+    Query(QueryArgs),
+    /// List the nodes, or tell all about one
+    Nodes(NodesArgs),
+}
+
+/// Arguments of `check`.
+#[derive(Args, Debug)]
+pub struct CheckArgs {
+    /// The .flow files
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// For a person, or for a program
+    #[arg(long, default_value = "human")]
+    pub format: CheckFormat,
+}
+
+/// How problems are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum CheckFormat {
+    /// With the lines that they are about
+    Human,
+    /// One JSON object
+    Json,
+    /// Annotations of GitHub Actions
+    Github,
+    /// SARIF 2.1.0
+    Sarif,
+}
+
+/// What is asked of a plan: profile and parameters.
+#[derive(Args, Clone, Debug, Default)]
+pub struct PlanArgs {
+    /// What the resources are bound to [default: local]
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<String>,
+    /// Set a parameter of the file; FLOW_<NAME> in the environment does the same
+    #[arg(long = "param", value_name = "NAME=VALUE")]
+    pub params: Vec<String>,
+}
+
+/// Arguments of `run`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  flowc run flows/ecommerce.flow
+  flowc run flows/ecommerce.flow --param csv_file=online-retail.csv --from-start
+  flowc run flows/ecommerce.flow gateway archive --keep-running
+
+A run ends by itself when nothing can feed its sources any more and every record is stored.
+Ctrl-C stops the sources, stores what is in flight and ends; a second one ends at once. Nothing is
+lost either way: the next run goes on where the stored records end.")]
+pub struct RunArgs {
+    /// The .flow file
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// The flows to run [default: all]
+    #[arg(value_name = "FLOW")]
+    pub flows: Vec<String>,
+    /// Profile and parameters.
+    #[command(flatten)]
+    pub plan: PlanArgs,
+    /// File sources forget what they have delivered and begin at the start
+    #[arg(long)]
+    pub from_start: bool,
+    /// Sources stay open instead of ending with their input
+    #[arg(long)]
+    pub keep_running: bool,
+    /// Print the summary as one line of JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `graph`.
+#[derive(Args, Debug)]
+pub struct GraphArgs {
+    /// The .flow file
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// The format of the drawing [default: by the ending of OUT, else dot]
+    #[arg(long)]
+    pub format: Option<GraphFormat>,
+    /// Write to this file instead of the terminal
+    #[arg(short, long, value_name = "OUT")]
+    pub out: Option<PathBuf>,
+    /// Profile and parameters.
+    #[command(flatten)]
+    pub plan: PlanArgs,
+}
+
+/// The format of a drawing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum GraphFormat {
+    /// Graphviz
+    Dot,
+    /// Mermaid, as GitHub draws it in Markdown
+    Mermaid,
+    /// A picture that needs no other program
+    Svg,
+    /// The plan, for programs
+    Json,
+}
+
+/// How rows are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum RowFormat {
+    /// Columns under their names
+    Table,
+    /// A JSON object a line
+    Jsonl,
+    /// Comma-separated values with a header
+    Csv,
+}
+
+/// Arguments of `show`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  flowc show flows/ecommerce.flow invoices
+  flowc show flows/ecommerce.flow orders --format jsonl --limit 1
+  flowc show flows/ecommerce.flow sales --format csv --limit 0 > sales.csv")]
+pub struct ShowArgs {
+    /// The .flow file
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// A stream, delivery, bucket or table of the file
+    #[arg(value_name = "RESOURCE")]
+    pub resource: String,
+    /// How the rows are printed
+    #[arg(long, default_value = "table")]
+    pub format: RowFormat,
+    /// Rows at most; 0 = all
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub limit: usize,
+    /// Profile and parameters.
+    #[command(flatten)]
+    pub plan: PlanArgs,
+}
+
+/// Arguments of `query`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  flowc query flows/ecommerce.flow revenue_by_product
+  flowc query flows/ecommerce.flow \"select country, count(*) from sales group by 1 order by 2 desc\"")]
+pub struct QueryArgs {
+    /// The .flow file
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// A query of the file, or SQL that begins with `select` or `with`
+    #[arg(value_name = "NAME|SQL")]
+    pub query: String,
+    /// How the rows are printed
+    #[arg(long, default_value = "table")]
+    pub format: RowFormat,
+    /// Rows at most; 0 = all
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub limit: usize,
+    /// Profile and parameters.
+    #[command(flatten)]
+    pub plan: PlanArgs,
+}
+
+/// Arguments of `nodes`.
+#[derive(Args, Debug)]
+pub struct NodesArgs {
+    /// A node, such as `csv.decode`, or the first part of some, such as `csv`
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
+    /// For a person, or as the page docs/nodes.md
+    #[arg(long, default_value = "human")]
+    pub format: NodesFormat,
+}
+
+/// How nodes are described.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum NodesFormat {
+    /// For a terminal
+    Human,
+    /// A page
+    Markdown,
+}
