@@ -1,5 +1,9 @@
 //! The embedded services: durable, in one directory, no account and no server.
 
+pub mod disk;
+pub mod lock;
+pub mod streams;
+
 use crate::service::Services;
 use dsl::plan::Plan;
 use engine::ctx::{Checkpoints, Clock};
@@ -29,4 +33,15 @@ pub fn open(dir: &Path, plan: &Plan, clock: Arc<dyn Clock>) -> Result<LocalServi
 /// that reads what was handed over and fills the bucket.
 pub fn add_deliveries(plan: &mut Plan) {
     let _ = plan;
+}
+
+/// Runs code that waits for the disk, off the threads of the run.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
+) -> Result<T, Fault> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        Err(_) => Err(Fault::service("closed", "the run has ended")),
+    }
 }

@@ -1,0 +1,217 @@
+//! Streams in segment files: an append is one checksummed frame, all appends that wait become
+//! durable together, and sending again is harmless.
+//!
+//! A stream is a directory with `stream.json` and one directory per shard. Nothing is ever removed:
+//! there is no retention yet.
+
+pub mod frame;
+pub mod log;
+pub mod read;
+pub mod refuse;
+pub mod seen;
+pub mod tail;
+#[cfg(test)]
+mod tests;
+pub mod writer;
+
+use super::disk;
+use crate::service::{Appended, ReadLimits, Records, StreamRows, Streams};
+use arrow_array::Array;
+use async_trait::async_trait;
+use engine::batch::Partition;
+use engine::ctx::Clock;
+use engine::fault::Fault;
+use log::{Log, Purpose};
+use seen::Seen;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tail::{SEGMENT_BYTES, Tail};
+use writer::{Group, Writer};
+
+/// The streams of one directory that a run uses.
+pub struct LocalStreams {
+    streams: BTreeMap<String, Stream>,
+}
+
+/// One open stream.
+struct Stream {
+    shards: Vec<(Arc<Partition>, Arc<Log>)>,
+    writer: Writer,
+}
+
+/// What `stream.json` says.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Meta {
+    shards: u32,
+    created_ns: i64,
+}
+
+/// A stream to open.
+pub struct StreamPlan {
+    /// Its name: that of the binding, or [`delivery_stream`].
+    pub name: String,
+    /// How many shards it has when it is made.
+    pub shards: u32,
+}
+
+/// The name of the hidden stream behind a delivery. No stream has a slash in its name.
+pub fn delivery_stream(delivery: &str) -> String {
+    format!("delivery/{delivery}")
+}
+
+/// The directory of a stream.
+pub fn stream_dir(dir: &Path, name: &str) -> PathBuf {
+    match name.strip_prefix("delivery/") {
+        Some(delivery) => dir.join("deliveries").join(delivery),
+        None => dir.join("streams").join(name),
+    }
+}
+
+impl LocalStreams {
+    /// Opens streams to write and read; makes those that are not there. Blocks.
+    ///
+    /// # Errors
+    /// A stream is damaged, or was made with another number of shards.
+    pub fn open(
+        dir: &Path,
+        plans: Vec<StreamPlan>,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<LocalStreams, Fault> {
+        let mut streams = BTreeMap::new();
+        for plan in plans {
+            let stream = Stream::open(&stream_dir(dir, &plan.name), &plan, clock, SEGMENT_BYTES)?;
+            streams.insert(plan.name, stream);
+        }
+        Ok(LocalStreams { streams })
+    }
+
+    fn stream(&self, name: &str) -> Result<&Stream, Fault> {
+        self.streams
+            .get(name)
+            .ok_or_else(|| Fault::service("no_stream", format!("no stream `{name}` is open")))
+    }
+
+    fn log(&self, name: &str, shard: u32) -> Result<Arc<Log>, Fault> {
+        let shards = &self.stream(name)?.shards;
+        assert!((shard as usize) < shards.len(), "a reader asks for a shard that it was given");
+        Ok(shards[shard as usize].1.clone())
+    }
+}
+
+#[async_trait]
+impl Streams for LocalStreams {
+    async fn shards(&self, stream: &str) -> Result<Vec<Arc<Partition>>, Fault> {
+        Ok(self.stream(stream)?.shards.iter().map(|(partition, _)| partition.clone()).collect())
+    }
+
+    async fn append(&self, stream: &str, records: Records) -> Result<Appended, Fault> {
+        let rows: usize = records.runs.iter().map(|run| run.len as usize).sum();
+        assert_eq!(rows, records.payloads.len(), "one id for each record");
+        self.stream(stream)?.writer.append(records).await
+    }
+
+    async fn read(
+        &self,
+        stream: &str,
+        shard: u32,
+        from: u64,
+        limits: ReadLimits,
+    ) -> Result<StreamRows, Fault> {
+        let log = self.log(stream, shard)?;
+        super::blocking(move || log.read(from, limits)).await
+    }
+
+    async fn arrived(&self, stream: &str, shard: u32, from: u64) -> Result<(), Fault> {
+        let mut end = self.log(stream, shard)?.end.subscribe();
+        let closed = end.wait_for(|end| *end > from).await.is_err();
+        assert!(!closed, "the log that sends is held while it is waited for");
+        Ok(())
+    }
+}
+
+impl Stream {
+    fn open(
+        dir: &Path,
+        plan: &StreamPlan,
+        clock: &Arc<dyn Clock>,
+        segment_bytes: u64,
+    ) -> Result<Stream, Fault> {
+        let meta = open_meta(dir, plan, clock)?;
+        let mut seen = Seen::default();
+        let (mut shards, mut tails) = (Vec::new(), Vec::new());
+        for shard in 0..meta.shards {
+            let mut note = |header: &frame::Header| {
+                for (first, len) in &header.ranges {
+                    seen.add(&header.producer, *first, *len);
+                }
+            };
+            let what = format!("{} shard {shard}", display(&plan.name));
+            let path = dir.join(shard.to_string());
+            let log = Arc::new(Log::open(&path, what, Purpose::Write, &mut note)?);
+            tails.push(Tail::open(log.clone(), segment_bytes)?);
+            shards.push((Arc::new(partition(&plan.name, shard, meta.created_ns)), log));
+        }
+        let what = display(&plan.name);
+        let writer = Writer::start(Group { tails, seen, clock: clock.clone(), what })?;
+        Ok(Stream { shards, writer })
+    }
+}
+
+/// Opens the logs of a stream to look at them; none where there is no stream yet.
+pub fn look(dir: &Path, name: &str) -> Result<Vec<Log>, Fault> {
+    let dir = stream_dir(dir, name);
+    let Some(meta) = read_meta(&dir)? else { return Ok(Vec::new()) };
+    let open = |shard: u32| {
+        let what = format!("{} shard {shard}", display(name));
+        Log::open(&dir.join(shard.to_string()), what, Purpose::Look, &mut |_| {})
+    };
+    (0..meta.shards).map(open).collect()
+}
+
+fn display(name: &str) -> String {
+    match name.strip_prefix("delivery/") {
+        Some(delivery) => format!("delivery `{delivery}`"),
+        None => format!("stream `{name}`"),
+    }
+}
+
+fn partition(name: &str, shard: u32, created_ns: i64) -> Partition {
+    let hash = blake3::hash(format!("stream\n{name}\n{shard}\n{created_ns}").as_bytes());
+    Partition {
+        id: hash.as_bytes()[..16].try_into().expect("sixteen of thirty-two bytes"),
+        name: format!("{name}/{shard}"),
+    }
+}
+
+fn open_meta(dir: &Path, plan: &StreamPlan, clock: &Arc<dyn Clock>) -> Result<Meta, Fault> {
+    if let Some(meta) = read_meta(dir)? {
+        if meta.shards != plan.shards.max(1) {
+            let what = display(&plan.name);
+            let (has, wants) = (meta.shards, plan.shards);
+            return Err(Fault::service(
+                "stream_shards",
+                format!("{what} has {has} shards, and the profile says `shards: {wants}`"),
+            )
+            .help(format!("write `shards: {has}`; a local stream cannot be split or merged yet")));
+        }
+        return Ok(meta);
+    }
+    disk::make_dir(dir)?;
+    let meta = Meta { shards: plan.shards.max(1), created_ns: clock.now_ns() };
+    let text = serde_json::to_vec(&meta).expect("numbers are JSON");
+    disk::replace(&dir.join("stream.json"), &text)?;
+    Ok(meta)
+}
+
+fn read_meta(dir: &Path) -> Result<Option<Meta>, Fault> {
+    let path = dir.join("stream.json");
+    let text = match std::fs::read(&path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        read => read.map_err(|error| disk::fault(&error, "open a stream", &path))?,
+    };
+    serde_json::from_slice(&text).map(Some).map_err(|error| {
+        Fault::service("stream_damaged", format!("{} is damaged: {error}", path.display()))
+            .help("put back a copy of that file, or remove the directory to begin anew")
+    })
+}

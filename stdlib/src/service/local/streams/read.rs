@@ -1,0 +1,151 @@
+//! Reading a log by offset: whole frames in large blocks, verified, as columns.
+
+use super::frame::Frame;
+use super::log::{Log, Segment, read_at_most};
+use crate::service::local::disk;
+use crate::service::{ReadLimits, StreamRows};
+use arrow_array::{BinaryArray, StringArray};
+use arrow_buffer::{Buffer, OffsetBuffer, ScalarBuffer};
+use engine::batch::Run;
+use engine::fault::Fault;
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::PoisonError;
+
+/// Some frames of one segment that lie together.
+struct Block {
+    path: PathBuf,
+    at: u64,
+    len: usize,
+    rows: std::ops::Range<u64>,
+}
+
+/// Columns under construction.
+struct Columns {
+    payload_ends: Vec<i32>,
+    payloads: Vec<u8>,
+    key_ends: Vec<i32>,
+    keys: Vec<u8>,
+    runs: Vec<Run>,
+    rows: usize,
+}
+
+impl Log {
+    /// The records at and after `from`; none where there are none yet. Blocks.
+    ///
+    /// # Errors
+    /// The segment cannot be read, or is damaged.
+    pub fn read(&self, from: u64, limits: ReadLimits) -> Result<StreamRows, Fault> {
+        let mut columns = Columns::new();
+        if let Some(block) = self.block(from, limits) {
+            let mut bytes = vec![0; block.len];
+            let read = File::open(&block.path)
+                .and_then(|file| read_at_most(&file, &mut bytes, block.at))
+                .map_err(|error| disk::fault(&error, "read a stream", &block.path))?;
+            let mut rest = &bytes[..read];
+            let mut next = None;
+            while columns.rows < limits.rows_max && next.unwrap_or(from) < block.rows.end {
+                let at = next.unwrap_or(block.rows.start);
+                let frame = Frame::read(rest).map_err(|_| {
+                    let why = "the checksum is wrong";
+                    self.damaged(at..block.rows.end, &block.path, why)
+                })?;
+                if frame.header.base != at {
+                    let why = "the offsets do not follow each other";
+                    return Err(self.damaged(at..block.rows.end, &block.path, why));
+                }
+                let more = columns.take(&frame, from.max(at), limits);
+                next = Some(frame.header.end());
+                if !more {
+                    break;
+                }
+                rest = &rest[frame.header.frame_len()..];
+            }
+        }
+        columns.finish()
+    }
+
+    /// The frames to read for the records from `from` on: at least one frame, and as many more as
+    /// the limits allow.
+    fn block(&self, from: u64, limits: ReadLimits) -> Option<Block> {
+        let segments = self.segments.read().unwrap_or_else(PoisonError::into_inner);
+        let segment = &segments[segments.partition_point(|segment| segment.end <= from)..];
+        let segment: &Segment = segment.first()?;
+        let first = segment.frames.partition_point(|(base, _)| *base <= from).checked_sub(1)?;
+        let (start, at) = segment.frames[first];
+        let end_of = |n: usize| segment.frames.get(n + 1).map_or(segment.end, |frame| frame.0);
+        let place_after =
+            |n: usize| segment.frames.get(n + 1).map_or(segment.len, |frame| u64::from(frame.1));
+        let mut last = first;
+        while last + 1 < segment.frames.len()
+            && end_of(last) - from < limits.rows_max as u64
+            && place_after(last + 1) - u64::from(at) <= limits.bytes_max as u64
+        {
+            last += 1;
+        }
+        Some(Block {
+            path: segment.path.clone(),
+            at: u64::from(at),
+            len: (place_after(last) - u64::from(at)) as usize,
+            rows: start..end_of(last),
+        })
+    }
+}
+
+impl Columns {
+    fn new() -> Columns {
+        Columns {
+            payload_ends: vec![0],
+            payloads: Vec::new(),
+            key_ends: vec![0],
+            keys: Vec::new(),
+            runs: Vec::new(),
+            rows: 0,
+        }
+    }
+
+    /// Takes the records of a frame from offset `from` on; false when a limit is reached.
+    fn take(&mut self, frame: &Frame<'_>, from: u64, limits: ReadLimits) -> bool {
+        let skip = (from - frame.header.base) as usize;
+        let all = frame.header.rows as usize;
+        let mut rows = skip..all.min(skip + limits.rows_max - self.rows);
+        let mut bytes = self.payloads.len();
+        let (lengths, _) = frame.payloads(rows.clone());
+        for (n, length) in lengths.enumerate() {
+            bytes += length;
+            if bytes > limits.bytes_max && self.rows + n > 0 {
+                rows.end = rows.start + n;
+                break;
+            }
+        }
+        if rows.is_empty() {
+            return false;
+        }
+        let (lengths, payloads) = frame.payloads(rows.clone());
+        extend(&mut self.payload_ends, lengths);
+        self.payloads.extend_from_slice(payloads);
+        let (lengths, keys) = frame.keys(rows.clone());
+        extend(&mut self.key_ends, lengths);
+        self.keys.extend_from_slice(keys);
+        self.rows += rows.len();
+        self.runs.push(frame.run(&rows));
+        rows.end == all
+    }
+
+    fn finish(self) -> Result<StreamRows, Fault> {
+        let offsets = |ends: Vec<i32>| OffsetBuffer::new(ScalarBuffer::from(ends));
+        let payloads =
+            BinaryArray::new(offsets(self.payload_ends), Buffer::from_vec(self.payloads), None);
+        let keys = StringArray::try_new(offsets(self.key_ends), Buffer::from_vec(self.keys), None)
+            .map_err(|_| Fault::service("stream_damaged", "a partition key is not UTF-8"))?;
+        Ok(StreamRows { payloads, keys, runs: self.runs })
+    }
+}
+
+fn extend(ends: &mut Vec<i32>, lengths: impl Iterator<Item = usize>) {
+    let mut end = *ends.last().expect("it begins with 0");
+    for length in lengths {
+        end += length as i32;
+        ends.push(end);
+    }
+}

@@ -1,0 +1,190 @@
+//! The end of a log, as its one writer sees it: frames are gathered, then written and made durable
+//! together, then shown to readers.
+
+use super::frame::{self, Header, Source};
+use super::log::{Log, Segment};
+use crate::service::Records;
+use crate::service::local::disk;
+use engine::fault::Fault;
+use std::fs::{File, OpenOptions};
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::sync::{Arc, PoisonError};
+
+/// A segment that has this many bytes is followed by a new one.
+pub const SEGMENT_BYTES: u64 = 64 << 20;
+
+/// The writer's side of a log.
+pub struct Tail {
+    log: Arc<Log>,
+    mark: File,
+    /// The file of the last segment; `None` = the next write begins a new one.
+    file: Option<File>,
+    /// Bytes of the last segment that are durable.
+    len: u64,
+    /// One past the last durable record.
+    durable: u64,
+    /// One past the last gathered record.
+    end: u64,
+    buffer: Vec<u8>,
+    /// Base offset and place in `buffer` of each gathered frame.
+    frames: Vec<(u64, usize)>,
+    segment_bytes: u64,
+}
+
+impl Tail {
+    /// Goes on at the end of a log that was opened to write.
+    pub fn open(log: Arc<Log>, segment_bytes: u64) -> Result<Tail, Fault> {
+        let mark = log.open_mark()?;
+        let end = log.end();
+        let last = {
+            let segments = log.segments.read().unwrap_or_else(PoisonError::into_inner);
+            segments.last().map(|segment| (segment.path.clone(), segment.len))
+        };
+        let (mut file, mut len) = (None, 0);
+        if let Some((path, bytes)) = last {
+            let open = OpenOptions::new().write(true).open(&path);
+            file = Some(open.map_err(|error| disk::fault(&error, "open a stream", &path))?);
+            len = bytes;
+        }
+        log.write_mark(&mark, end)?;
+        let (buffer, frames) = (Vec::new(), Vec::new());
+        Ok(Tail { log, mark, file, len, durable: end, end, buffer, frames, segment_bytes })
+    }
+
+    /// Gathers the given rows of `records`, as frames. `rows` are positions with their sequence
+    /// numbers, in order.
+    pub fn gather(&mut self, records: &Records, rows: &[(Range<usize>, u64)], arrival_ns: i64) {
+        let mut batch = Batch::default();
+        for (range, first) in rows {
+            let mut range = range.clone();
+            let mut seq = *first;
+            while !range.is_empty() {
+                let fits = batch.fits(records, &range);
+                batch.add(range.start..range.start + fits, seq);
+                range.start += fits;
+                seq += fits as u64;
+                if !range.is_empty() {
+                    self.write(records, std::mem::take(&mut batch), arrival_ns);
+                }
+            }
+        }
+        if batch.count > 0 {
+            self.write(records, batch, arrival_ns);
+        }
+    }
+
+    fn write(&mut self, records: &Records, batch: Batch, arrival_ns: i64) {
+        let header = Header {
+            body_crc: 0,
+            body_len: 0,
+            base: self.end,
+            arrival_ns,
+            durable: self.durable,
+            rows: 0,
+            producer: records.producer,
+            ranges: batch.ranges,
+        };
+        let source =
+            Source { payloads: &records.payloads, keys: records.keys.as_ref(), rows: &batch.rows };
+        self.frames.push((self.end, self.buffer.len()));
+        header.write(&source, &mut self.buffer);
+        self.end += batch.count as u64;
+    }
+
+    /// Bytes that are gathered.
+    pub fn gathered(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// Writes what is gathered, makes it durable and shows it to readers. After an error the tail
+    /// must not be used any more: what the file holds is not known.
+    pub fn commit(&mut self) -> Result<(), Fault> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        if self.len >= self.segment_bytes {
+            self.file = None;
+        }
+        let new = self.file.is_none();
+        let path = self.log.dir.join(format!("{:020}.seg", self.durable));
+        let doing = |error: std::io::Error| {
+            let what = format!("write records {}–{}", self.durable, self.end - 1);
+            disk::fault(&error, &format!("{what} of {}", self.log.what), &self.log.dir)
+        };
+        if new {
+            let open = OpenOptions::new().create(true).truncate(true).write(true).open(&path);
+            self.file = Some(open.map_err(doing)?);
+            self.len = 0;
+        }
+        let file = self.file.as_ref().expect("opened above");
+        file.write_all_at(&self.buffer, self.len).map_err(doing)?;
+        file.sync_data().map_err(doing)?;
+        if new {
+            disk::sync_dir(&self.log.dir)?;
+        }
+        self.publish(new.then_some(path));
+        self.log.write_mark(&self.mark, self.durable)
+    }
+
+    fn publish(&mut self, new: Option<std::path::PathBuf>) {
+        let mut segments = self.log.segments.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(path) = new {
+            segments.push(Segment { path, end: self.durable, len: 0, frames: Vec::new() });
+        }
+        let segment = segments.last_mut().expect("a commit has a segment");
+        let start = self.len;
+        let places = self.frames.drain(..).map(|(base, at)| (base, (start + at as u64) as u32));
+        segment.frames.extend(places);
+        self.len += self.buffer.len() as u64;
+        segment.len = self.len;
+        segment.end = self.end;
+        drop(segments);
+        self.buffer.clear();
+        self.durable = self.end;
+        self.log.end.send_replace(self.end);
+    }
+}
+
+/// The rows of the next frame.
+#[derive(Default)]
+struct Batch {
+    rows: Vec<Range<usize>>,
+    ranges: Vec<(u64, u32)>,
+    count: usize,
+    bytes: usize,
+}
+
+impl Batch {
+    /// How many of `rows`, from its start, still fit; at least one into an empty batch.
+    fn fits(&mut self, records: &Records, rows: &Range<usize>) -> usize {
+        let mut fits = 0;
+        for row in rows.clone() {
+            let key = records.keys.as_ref().map_or(0, |keys| keys.value_length(row));
+            let bytes = (records.payloads.value_length(row) + key) as usize;
+            let full =
+                self.count + fits == frame::ROWS_MAX || self.bytes + bytes > frame::BYTES_MAX;
+            if full && self.count + fits > 0 {
+                break;
+            }
+            self.bytes += bytes;
+            fits += 1;
+        }
+        fits
+    }
+
+    fn add(&mut self, rows: Range<usize>, seq: u64) {
+        if rows.is_empty() {
+            return;
+        }
+        self.count += rows.len();
+        match self.ranges.last_mut() {
+            Some((first, len)) if *first + u64::from(*len) == seq => *len += rows.len() as u32,
+            _ => self.ranges.push((seq, rows.len() as u32)),
+        }
+        match self.rows.last_mut() {
+            Some(last) if last.end == rows.start => last.end = rows.end,
+            _ => self.rows.push(rows),
+        }
+    }
+}
