@@ -1,7 +1,14 @@
 //! What travels on an edge: columns, the ids of their rows, and an acknowledgement.
 
+mod ids;
+mod size;
+
+pub use size::{row_bytes, rows_bytes};
+
 use crate::ack::Ack;
 use arrow_array::{BooleanArray, RecordBatch};
+use arrow_select::concat::concat_batches;
+use arrow_select::filter::filter_record_batch;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -89,16 +96,99 @@ pub struct RowIds {
     pub runs: Vec<Run>,
 }
 
-impl RowIds {
-    /// The ids of `rows`, by position.
-    pub fn slice(&self, rows: Range<usize>) -> RowIds {
-        let _ = rows;
-        todo!()
+impl Batch {
+    /// Cuts in front of row `at`; both parts share the acknowledgement.
+    pub fn split_at(self, at: usize) -> (Batch, Batch) {
+        let end = self.rows.len();
+        let mut parts = self.split(&[at, end]).into_iter();
+        match (parts.next(), parts.next()) {
+            (Some(left), Some(right)) => (left, right),
+            _ => unreachable!("two ends make two parts"),
+        }
     }
 
-    /// The ids of the rows for which `kept` is true.
-    pub fn filter(&self, kept: &BooleanArray) -> RowIds {
-        let _ = kept;
-        todo!()
+    /// Cuts into parts that end (exclusively) at `ends`, which rise and come to the last row; the
+    /// parts share the acknowledgement.
+    pub fn split(self, ends: &[usize]) -> Vec<Batch> {
+        assert_eq!(ends.last(), Some(&self.rows.len()), "the parts hold all rows");
+        let mut start = 0;
+        let acks = self.ack.fan_out(ends.len());
+        let parts = ends.iter().zip(acks).map(|(&end, ack)| {
+            let rows = self.rows.slice(start..end);
+            start = end;
+            Batch { rows, ack }
+        });
+        parts.collect()
+    }
+
+    /// Joins batches of one partition and one schema, in order.
+    pub fn concat(batches: Vec<Batch>) -> Batch {
+        let (rows, acks): (Vec<Rows>, Vec<Ack>) =
+            batches.into_iter().map(|batch| (batch.rows, batch.ack)).unzip();
+        Batch { rows: Rows::concat(&rows), ack: Ack::merge(acks) }
+    }
+}
+
+impl Rows {
+    /// How many rows.
+    pub fn len(&self) -> usize {
+        self.columns.num_rows()
+    }
+
+    /// No rows.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Behind a join: one row that has the ids of all its members.
+    pub fn is_joined(&self) -> bool {
+        self.len() == 1 && self.ids.len() > 1
+    }
+
+    /// The ids of the rows of a range: one each, or all of them for a joined row.
+    pub fn ids_of(&self, rows: Range<usize>) -> RowIds {
+        if self.ids.len() == self.len() {
+            return self.ids.slice(rows);
+        }
+        assert!(self.is_joined(), "one id a row, except behind a join");
+        if rows.is_empty() { self.ids.slice(0..0) } else { self.ids.clone() }
+    }
+
+    /// The rows of a range; copies nothing.
+    pub fn slice(&self, rows: Range<usize>) -> Rows {
+        Rows {
+            columns: self.columns.slice(rows.start, rows.len()),
+            ids: self.ids_of(rows.clone()),
+            group: self.group.clone(),
+            resumed: self.resumed.clone().filter(|_| rows.start == 0),
+        }
+    }
+
+    /// The rows for which `kept` is true; null counts as false.
+    pub fn filter(&self, kept: &BooleanArray) -> Rows {
+        let columns = filter_record_batch(&self.columns, kept).expect("one flag a row");
+        let ids = match self.is_joined() {
+            true => self.ids_of(0..columns.num_rows()),
+            false => self.ids.filter(kept),
+        };
+        Rows { columns, ids, group: self.group.clone(), resumed: self.resumed.clone() }
+    }
+
+    /// Joins rows of one partition and one schema, in order. At least one part; the whole must stay
+    /// under 2 GiB a column, which the limits of drivers see to.
+    pub fn concat(parts: &[Rows]) -> Rows {
+        let first = parts.first().expect("something to join");
+        if parts.len() == 1 {
+            return first.clone();
+        }
+        let schema = first.columns.schema();
+        let columns = concat_batches(&schema, parts.iter().map(|part| &part.columns));
+        let same_group = parts.iter().all(|part| part.group == first.group);
+        Rows {
+            columns: columns.expect("one schema, under 2 GiB"),
+            ids: RowIds::concat(parts.iter().map(|part| &part.ids)),
+            group: first.group.clone().filter(|_| same_group),
+            resumed: first.resumed.clone(),
+        }
     }
 }

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use dsl::plan::{Plan, PlanNode};
 use futures::future::BoxFuture;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// Time, from outside.
 pub trait Clock: Send + Sync {
@@ -14,6 +14,43 @@ pub trait Clock: Send + Sync {
     fn now_ns(&self) -> i64;
     /// Waits.
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()>;
+}
+
+/// The machine's clock. Under tokio's paused clock it is that one, counted from the moment it was
+/// made.
+#[derive(Clone, Debug)]
+pub struct SystemClock {
+    began_ns: i64,
+    began: tokio::time::Instant,
+}
+
+impl SystemClock {
+    /// Reads the machine's clock once and counts on from there, so that it never goes back.
+    pub fn new() -> SystemClock {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        SystemClock { began_ns: nanos(since), began: tokio::time::Instant::now() }
+    }
+}
+
+impl Default for SystemClock {
+    fn default() -> SystemClock {
+        SystemClock::new()
+    }
+}
+
+impl Clock for SystemClock {
+    fn now_ns(&self) -> i64 {
+        self.began_ns.saturating_add(nanos(self.began.elapsed()))
+    }
+
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        Box::pin(tokio::time::sleep(duration))
+    }
+}
+
+/// A duration in nanoseconds, 292 years at most.
+pub(crate) fn nanos(duration: Duration) -> i64 {
+    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
 }
 
 /// Small durable values by key: positions of sources, cuts of batches.

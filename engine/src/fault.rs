@@ -1,5 +1,6 @@
 //! What can go wrong at run time, as values: a fault of a node, a fault of a row.
 
+use std::any::Any;
 use std::fmt;
 use std::time::Duration;
 
@@ -51,6 +52,15 @@ impl Fault {
     /// A fault that asks for less.
     pub fn throttle(code: impl Into<String>, message: impl Into<String>) -> Fault {
         Fault { class: FaultClass::Throttle, ..Fault::service(code, message) }
+    }
+
+    /// The panic of a node's code, as its fault.
+    pub(crate) fn panic(panic: Box<dyn Any + Send>) -> Fault {
+        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+        let text = text.unwrap_or_else(|| "no message".into());
+        Fault::service("panic", format!("the node's code panicked: {text}"))
+            .help("this is a bug of flowc: please report it; nothing was acknowledged wrongly")
     }
 
     /// Says what to do.

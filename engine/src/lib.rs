@@ -14,3 +14,4 @@ pub mod registry;
 pub mod run;
 pub mod schema;
 pub mod summary;
+pub mod testing;

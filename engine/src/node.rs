@@ -37,6 +37,13 @@ pub trait Source: Send {
     async fn close(&mut self) -> Result<(), Fault> {
         Ok(())
     }
+
+    /// All rows this source will ever send, in any run, are of one partition (a stream with one
+    /// shard). `batch.id` then is first to last sequence number alone; else it also has eight digits
+    /// of the partition's id, so that no two batches share one.
+    fn one_partition(&self) -> bool {
+        false
+    }
 }
 
 /// The answer of [`Source::read`].
@@ -72,7 +79,7 @@ pub trait Transform: Send {
     /// the run fails its balance.
     fn apply(&mut self, rows: Rows, out: &mut Output) -> Result<(), Fault>;
 
-    /// The input has ended: sends what was kept.
+    /// The input has ended: sends what was kept, see [`Output::keep`].
     fn finish(&mut self, out: &mut Output) -> Result<(), Fault> {
         let _ = out;
         Ok(())
@@ -86,11 +93,15 @@ pub struct Output {
     /// Rows to send, by port.
     pub(crate) sent: Vec<Sent>,
     /// Rows that fail.
-    pub(crate) failed: Vec<RowFault>,
+    pub(crate) failed: Vec<FailedRows>,
     /// Rows that a filter took out.
     pub(crate) filtered: u64,
-    /// Records that a decoder made out of its input (split nodes only).
+    /// Records that a decoder made out of its input (decoders only).
     pub(crate) made: u64,
+    /// The node is a decoder: it opens the rows of this call and makes records of its own.
+    pub(crate) decodes: bool,
+    /// A decoder keeps the end of this call's rows.
+    pub(crate) kept: bool,
     /// Where the source can resume when everything sent so far is settled.
     pub(crate) resume: Option<Arc<Resume>>,
 }
@@ -102,6 +113,14 @@ pub struct Sent {
     pub port: Option<&'static str>,
     /// The rows.
     pub rows: Rows,
+}
+
+/// Rows that fail together.
+#[derive(Debug)]
+pub(crate) struct FailedRows {
+    /// What the rows of the faults are indexes of; `None` = the rows of the call.
+    pub ids: Option<RowIds>,
+    pub faults: Vec<RowFault>,
 }
 
 /// Writes rows to the outside. `&self`: the driver may have several writes under way, up to
@@ -150,6 +169,8 @@ pub struct SinkLimits {
     pub align: u64,
     /// A batch is written exactly as it arrived, never cut or joined (`bucket.put`).
     pub whole: bool,
+    /// How long rows are tried again that make no progress, before the node fails.
+    pub retry_for: Duration,
 }
 
 impl Default for SinkLimits {
@@ -161,6 +182,7 @@ impl Default for SinkLimits {
             concurrency: 1,
             align: 0,
             whole: false,
+            retry_for: Duration::from_secs(300),
         }
     }
 }
@@ -196,15 +218,29 @@ impl Output {
         self.filtered += rows as u64;
     }
 
-    /// Sends failing rows by `errors`; `row` is the index in the rows of this call (for a decoder:
-    /// of any record it read, and `meta` says which).
+    /// Sends failing rows by `errors`; `row` is the index in the rows of this call. A decoder uses
+    /// [`Output::fail_made`] for the records it made.
     pub fn fail(&mut self, faults: impl IntoIterator<Item = RowFault>) {
-        self.failed.extend(faults);
+        self.fail_rows(None, faults.into_iter().collect());
+    }
+
+    /// For decoders: sends failing records by `errors`. `ids` are those of all records that this
+    /// call came to, and `row` is an index in them, so that each failure has an id of its own.
+    pub fn fail_made(&mut self, ids: &RowIds, faults: impl IntoIterator<Item = RowFault>) {
+        self.fail_rows(Some(ids.clone()), faults.into_iter().collect());
+    }
+
+    fn fail_rows(&mut self, ids: Option<RowIds>, faults: Vec<RowFault>) {
+        if !faults.is_empty() {
+            self.failed.push(FailedRows { ids, faults });
+        }
     }
 
     /// For decoders: sends records made out of the input, with ids of their own. `records` counts
-    /// them and those that failed.
+    /// them and those that failed. Called in every call, also when nothing was made: that is how
+    /// the driver knows a decoder.
     pub fn send_made(&mut self, from: &Rows, columns: RecordBatch, ids: RowIds, records: u64) {
+        self.decodes = true;
         self.made += records;
         if columns.num_rows() > 0 {
             self.sent.push(Sent {
@@ -214,8 +250,18 @@ impl Output {
         }
     }
 
-    /// For decoders: when everything before is settled, the source may resume here.
+    /// For decoders: when everything before is settled, the source may resume here. Called in every
+    /// call, as the place may be the same as before.
     pub fn resume_at(&mut self, resume: Resume) {
+        self.decodes = true;
         self.resume = Some(Arc::new(resume));
+    }
+
+    /// For decoders: the end of this call's rows is kept (a record that is not complete). Their
+    /// acknowledgement is held and shared by what the next call, or `finish`, makes. Without it,
+    /// `finish` may send nothing.
+    pub fn keep(&mut self) {
+        self.decodes = true;
+        self.kept = true;
     }
 }

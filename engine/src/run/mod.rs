@@ -1,5 +1,7 @@
 //! The engine's one verb.
 
+pub(crate) mod balance;
+
 use crate::ctx::Ctx;
 use crate::fault::Fault;
 use crate::registry::Registry;
