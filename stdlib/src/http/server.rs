@@ -1,0 +1,289 @@
+//! The server: a listening socket, its connections and their timeouts, and an orderly end.
+
+use crate::http::connection::Gate;
+use crate::http::holder::holder;
+use engine::fault::Fault;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
+
+/// Buffer of a connection at most; the head of a request must fit.
+const BUFFER_BYTES_MAX: usize = 64 << 10;
+/// How long open connections may take to write their last answers.
+const CLOSE: Duration = Duration::from_secs(5);
+/// How long to wait when a connection cannot be accepted (no file descriptors left).
+const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
+
+/// Limits of connections.
+#[derive(Clone, Copy, Debug)]
+pub struct ConnectionLimits {
+    /// Open at once; further ones wait in the listen queue of the system.
+    pub connections: usize,
+    /// From the first byte of a head to its end.
+    pub header_timeout: Duration,
+    /// Between an answer and the first byte of the next request.
+    pub idle_timeout: Duration,
+}
+
+/// A running server. Dropped, it ends as after [`Server::close`], without anyone waiting.
+pub struct Server {
+    phase: watch::Sender<Phase>,
+    gate: Arc<Gate>,
+    task: Option<tokio::task::JoinHandle<()>>,
+}
+
+/// How far the end has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    Open,
+    /// No new connections; requests on open ones are answered 503.
+    Stopping,
+    /// Connections end with the answer they are writing.
+    Closing,
+}
+
+/// What a connection is waiting for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Idle,
+    Head,
+    Busy,
+}
+
+/// Listens on `host:port`. The fault names the address and, where it can be known, the process that
+/// holds it.
+pub async fn listen(address: &str) -> Result<TcpListener, Fault> {
+    let error = match TcpListener::bind(address).await {
+        Ok(listener) => return Ok(listener),
+        Err(error) => error,
+    };
+    let port = address.rsplit(':').next().and_then(|port| port.parse().ok());
+    let fault = match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            let held = port.and_then(holder);
+            let by = held.as_ref().map_or("another process".to_string(), |(pid, command)| {
+                format!("process {pid} (`{command}`)")
+            });
+            Fault::service("port_in_use", format!("`{address}` is in use: {by} listens there"))
+                .help("end that process, or listen on another port")
+        }
+        io::ErrorKind::PermissionDenied => {
+            Fault::service("port_denied", format!("this user may not listen on `{address}`"))
+                .help("take a port from 1024 on")
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            let message = format!("`{address}` is no address of this machine");
+            Fault::service("address_not_local", message)
+                .help("listen on 127.0.0.1 for this machine alone, on 0.0.0.0 for all")
+        }
+        _ => {
+            let message = format!("cannot listen on `{address}`: {error}");
+            Fault::service("listen", message).help("write an address as `127.0.0.1:8080`")
+        }
+    };
+    Err(fault)
+}
+
+impl Server {
+    /// Begins to accept.
+    pub fn start(listener: TcpListener, gate: Arc<Gate>, limits: ConnectionLimits) -> Server {
+        let (phase, watched) = watch::channel(Phase::Open);
+        let task = tokio::spawn(accept_all(listener, gate.clone(), limits, watched));
+        Server { phase, gate, task: Some(task) }
+    }
+
+    /// No new connections; new requests on open ones are answered 503.
+    pub fn stop(&self) {
+        self.gate.stopping.store(true, Ordering::Release);
+        self.advance(Phase::Stopping);
+    }
+
+    /// Lets the connections write their last answers, some seconds at most, and closes them.
+    pub async fn close(mut self) {
+        self.stop();
+        self.advance(Phase::Closing);
+        if let Some(task) = self.task.take() {
+            // A panic of the task has already been printed; there is nothing left to close.
+            let _ = task.await;
+        }
+    }
+
+    fn advance(&self, to: Phase) {
+        self.phase.send_if_modified(|phase| {
+            let before = *phase;
+            *phase = before.max(to);
+            before != *phase
+        });
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop();
+        self.advance(Phase::Closing);
+    }
+}
+
+async fn accept_all(
+    listener: TcpListener,
+    gate: Arc<Gate>,
+    limits: ConnectionLimits,
+    mut phase: watch::Receiver<Phase>,
+) {
+    let slots = Arc::new(Semaphore::new(limits.connections));
+    let mut open = JoinSet::new();
+    loop {
+        tokio::select! {
+            _ = phase.wait_for(|phase| *phase != Phase::Open) => break,
+            Some(_) = open.join_next() => {}
+            accepted = accept(&listener, &slots) => match accepted {
+                Ok((stream, slot)) => {
+                    open.spawn(connection(stream, slot, gate.clone(), limits, phase.clone()));
+                }
+                Err(_) => gate.clock.sleep(ACCEPT_AGAIN).await,
+            }
+        }
+    }
+    drop(listener);
+    let all = async { while open.join_next().await.is_some() {} };
+    let late = async {
+        let _ = phase.wait_for(|phase| *phase == Phase::Closing).await;
+        gate.clock.sleep(CLOSE).await;
+    };
+    tokio::select! {
+        () = all => {}
+        () = late => {}
+    }
+}
+
+async fn accept(
+    listener: &TcpListener,
+    slots: &Arc<Semaphore>,
+) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
+    let slot = slots.clone().acquire_owned().await.map_err(io::Error::other)?;
+    let (stream, _): (TcpStream, SocketAddr) = listener.accept().await?;
+    stream.set_nodelay(true)?;
+    Ok((stream, slot))
+}
+
+async fn connection(
+    stream: TcpStream,
+    _slot: OwnedSemaphorePermit,
+    gate: Arc<Gate>,
+    limits: ConnectionLimits,
+    mut phase: watch::Receiver<Phase>,
+) {
+    let (stage, mut stages) = watch::channel(Stage::Idle);
+    let stage = Arc::new(stage);
+    let service = {
+        let (gate, stage) = (gate.clone(), stage.clone());
+        service_fn(move |request| {
+            let (gate, stage) = (gate.clone(), stage.clone());
+            async move {
+                stage.send_replace(Stage::Busy);
+                let answer = gate.answer(request).await;
+                stage.send_replace(Stage::Idle);
+                Ok::<_, Infallible>(answer.into_response())
+            }
+        })
+    };
+    let serve = http1::Builder::new()
+        .half_close(true)
+        .header_read_timeout(None)
+        .max_buf_size(BUFFER_BYTES_MAX)
+        .serve_connection(TokioIo::new(Watched { stream, stage }), service);
+    tokio::pin!(serve);
+    let mut closing = false;
+    loop {
+        let patience = match *stages.borrow_and_update() {
+            Stage::Idle => Some(limits.idle_timeout),
+            Stage::Head => Some(limits.header_timeout),
+            Stage::Busy => None,
+        };
+        let timeout = async {
+            match patience {
+                Some(patience) => gate.clock.sleep(patience).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            // A broken connection is the client's business; its rows are settled all the same.
+            _ = &mut serve => return,
+            _ = stages.changed() => {}
+            () = timeout => return,
+            _ = phase.wait_for(|phase| *phase == Phase::Closing), if !closing => {
+                closing = true;
+                serve.as_mut().graceful_shutdown();
+            }
+        }
+    }
+}
+
+/// A connection that says when the first byte of a request is there.
+struct Watched {
+    stream: TcpStream,
+    stage: Arc<watch::Sender<Stage>>,
+}
+
+impl AsyncRead for Watched {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        if buffer.filled().len() > before {
+            self.stage.send_if_modified(|stage| {
+                let begins = *stage == Stage::Idle;
+                if begins {
+                    *stage = Stage::Head;
+                }
+                begins
+            });
+        }
+        read
+    }
+}
+
+impl AsyncWrite for Watched {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
