@@ -8,6 +8,7 @@ use crate::ty::Ty;
 use crate::value::Value;
 use petgraph::graph::{DiGraph, NodeIndex};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// A checked file, lowered for one profile, one set of parameters and the chosen flows.
 #[derive(Clone, Debug, Default)]
@@ -284,6 +285,41 @@ pub enum BinaryOp {
     Div,
     /// `%`
     Rem,
+}
+
+/// Options by name, as the checker has filled them in; each panics where the spec has no such option
+/// of that type, or it has no default and was not given.
+impl PlanNode {
+    /// A text, choice or path.
+    pub fn text(&self, name: &str) -> &str {
+        self.expect(name, Value::as_text)
+    }
+
+    /// A number that is not negative.
+    pub fn count(&self, name: &str) -> usize {
+        self.expect(name, |value| usize::try_from(value.as_int()?).ok())
+    }
+
+    /// A size in bytes.
+    pub fn size(&self, name: &str) -> u64 {
+        self.expect(name, Value::as_size)
+    }
+
+    /// A duration.
+    pub fn duration(&self, name: &str) -> Duration {
+        let ns = self.expect(name, |value| u64::try_from(value.as_duration_ns()?).ok());
+        Duration::from_nanos(ns)
+    }
+
+    /// `true` or `false`.
+    pub fn flag(&self, name: &str) -> bool {
+        self.expect(name, Value::as_bool)
+    }
+
+    fn expect<'a, T>(&'a self, name: &str, read: impl Fn(&'a Value) -> Option<T>) -> T {
+        let value = self.options.get(name).and_then(read);
+        value.unwrap_or_else(|| panic!("`{}` has no option `{name}` of that type", self.id))
+    }
 }
 
 impl Plan {

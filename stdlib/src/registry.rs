@@ -43,5 +43,7 @@ pub fn registry(services: Arc<Services>) -> Registry {
     let mut nodes = Registry::default();
     nodes.add(&batch::SPEC, Open::Engine);
     nodes.add(&drop::SPEC, Open::Engine);
+    nodes.add(&http_serve::SPEC, http_serve::open());
+    nodes.add(&http_post::SPEC, http_post::open());
     nodes
 }

@@ -7,7 +7,6 @@ pub mod connection;
 pub mod frame;
 pub mod holder;
 pub mod intake;
+pub mod reply;
 pub mod row_headers;
 pub mod server;
-#[cfg(test)]
-pub(crate) mod testing;

@@ -33,17 +33,17 @@ pub fn parse_producer(text: &str) -> Result<[u8; 16], String> {
     }
 }
 
-/// The value of [`ROWS`]; neighbouring runs are joined.
-pub fn rows_text(runs: &[Run]) -> String {
+/// The value of [`ROWS`]; `None` where the numbers do not ascend.
+pub fn rows_text(seqs: impl IntoIterator<Item = u64>) -> Option<String> {
     let mut text = String::new();
-    for (first, last) in ranges(runs) {
+    for (first, last) in ranges(seqs)? {
         let comma = if text.is_empty() { "" } else { "," };
         let _ = match first == last {
             true => write!(text, "{comma}{first}"),
             false => write!(text, "{comma}{first}-{last}"),
         };
     }
-    text
+    Some(text)
 }
 
 /// Reads the value of [`ROWS`]: runs without arrival, ascending, none empty.
@@ -69,17 +69,17 @@ pub fn parse_rows(text: &str) -> Result<Vec<Run>, String> {
     Ok(runs)
 }
 
-/// Ranges of sequence numbers, both ends included, neighbours joined.
-pub fn ranges(runs: &[Run]) -> Vec<(u64, u64)> {
-    let mut found: Vec<(u64, u64)> = Vec::with_capacity(runs.len());
-    for run in runs.iter().filter(|run| run.len > 0) {
-        let last = run.first + u64::from(run.len) - 1;
+/// Numbers as ranges, both ends included; `None` where they do not ascend.
+fn ranges(seqs: impl IntoIterator<Item = u64>) -> Option<Vec<(u64, u64)>> {
+    let mut found: Vec<(u64, u64)> = Vec::new();
+    for seq in seqs {
         match found.last_mut() {
-            Some(before) if before.1.checked_add(1) == Some(run.first) => before.1 = last,
-            _ => found.push((run.first, last)),
+            Some(before) if before.1 >= seq => return None,
+            Some(before) if before.1 + 1 == seq => before.1 = seq,
+            _ => found.push((seq, seq)),
         }
     }
-    found
+    Some(found)
 }
 
 fn number(text: &str) -> Option<u64> {
@@ -103,7 +103,9 @@ mod tests {
 
     #[test]
     fn rows_are_said_and_read_back() {
-        assert_eq!(rows_text(&[run(0, 10), run(10, 67), run(78, 1), run(80, 2)]), "0-76,78,80-81");
+        let seqs = (0..77).chain([78, 80, 81]);
+        assert_eq!(rows_text(seqs).as_deref(), Some("0-76,78,80-81"));
+        assert_eq!((rows_text([1, 1]), rows_text([2, 1])), (None, None));
         assert_eq!(parse_rows("0-76, 78,80-81").unwrap(), [run(0, 77), run(78, 1), run(80, 2)]);
         let last = SEQ_END - 1;
         assert_eq!(parse_rows(&last.to_string()).unwrap(), [run(last, 1)]);
@@ -119,7 +121,9 @@ mod tests {
         let id = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 255];
         assert_eq!(producer_text(&id), "000102030405060708090a0b0c0d0eff");
         assert_eq!(parse_producer("000102030405060708090A0b0c0d0eff").unwrap(), id);
-        for bad in ["", "12", "+00102030405060708090a0b0c0d0eff", "g00102030405060708090a0b0c0d0eff"] {
+        for bad in
+            ["", "12", "+00102030405060708090a0b0c0d0eff", "g00102030405060708090a0b0c0d0eff"]
+        {
             assert!(parse_producer(bad).is_err(), "{bad}");
         }
     }

@@ -140,32 +140,41 @@ async fn accept_all(
     listener: TcpListener,
     gate: Arc<Gate>,
     limits: ConnectionLimits,
-    mut phase: watch::Receiver<Phase>,
+    phase: watch::Receiver<Phase>,
 ) {
     let slots = Arc::new(Semaphore::new(limits.connections));
     let mut open = JoinSet::new();
+    let mut ending = phase.clone();
     loop {
         tokio::select! {
-            _ = phase.wait_for(|phase| *phase != Phase::Open) => break,
+            () = reached(&mut ending, Phase::Stopping) => break,
             Some(_) = open.join_next() => {}
             accepted = accept(&listener, &slots) => match accepted {
                 Ok((stream, slot)) => {
                     open.spawn(connection(stream, slot, gate.clone(), limits, phase.clone()));
                 }
-                Err(_) => gate.clock.sleep(ACCEPT_AGAIN).await,
+                Err(_) => {
+                    gate.counters.add("accept errors", 1);
+                    gate.clock.sleep(ACCEPT_AGAIN).await;
+                }
             }
         }
     }
     drop(listener);
     let all = async { while open.join_next().await.is_some() {} };
     let late = async {
-        let _ = phase.wait_for(|phase| *phase == Phase::Closing).await;
+        reached(&mut ending, Phase::Closing).await;
         gate.clock.sleep(CLOSE).await;
     };
     tokio::select! {
         () = all => {}
         () = late => {}
     }
+}
+
+/// Waits for a phase; a server that is gone is in its last.
+async fn reached(phase: &mut watch::Receiver<Phase>, at_least: Phase) {
+    let _ = phase.wait_for(|phase| *phase >= at_least).await;
 }
 
 async fn accept(
@@ -223,7 +232,7 @@ async fn connection(
             _ = &mut serve => return,
             _ = stages.changed() => {}
             () = timeout => return,
-            _ = phase.wait_for(|phase| *phase == Phase::Closing), if !closing => {
+            () = reached(&mut phase, Phase::Closing), if !closing => {
                 closing = true;
                 serve.as_mut().graceful_shutdown();
             }

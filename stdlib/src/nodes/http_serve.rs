@@ -1,14 +1,50 @@
 //! `http.serve`: takes records over HTTP POST and answers when they are stored.
 
-#[allow(unused_imports)]
-use dsl::ast::ResourceKind;
-#[allow(unused_imports)]
+use crate::http::body::BodyLimits;
+use crate::http::connection::Gate;
+use crate::http::intake::{Outlet, intake};
+use crate::http::server::{ConnectionLimits, Server, listen};
+use async_trait::async_trait;
 use dsl::spec::*;
+use dsl::ty::Ty;
+use engine::batch::{Partition, Resume};
+use engine::ctx::NodeCtx;
+use engine::fault::Fault;
+use engine::node::{Read, Source};
+use engine::registry::Open;
+use engine::schema::arrow_schema;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::sync::watch;
 
 /// What the node says of itself.
 pub const SPEC: NodeSpec = NodeSpec {
     path: "http.serve",
     summary: "Takes records over HTTP POST and answers when they are stored.",
+    doc: "\
+A request's body is one JSON object, an array of objects (`Content-Type: application/json`), or an
+object a line (`application/x-ndjson`); without a content type its first bytes decide. Each record
+is one row; whether it is good JSON is the decoder's business.
+
+The answer comes when every row is stored for good, and is always JSON: `accepted` counts the rows
+that are stored.
+- 202: all of them.
+- 400: some rows are refused; `refused` lists row (from 0), code and message, the others are stored.
+  Or the body has no structure (`error` says where), and nothing is stored.
+- 404, 405, 415: the path, the method or the type is another; the message names the right one.
+- 408, 413: the body is too slow, or over `body`. A client that sends `Expect: 100-continue` is told
+  before it sends anything.
+- 503 with `Retry-After`: `requests` or `in_flight` is reached, the rows could not be stored, or the
+  run is stopping. The request may be sent again.
+
+A client that wants to send a request again without storing a row twice names its rows:
+`Flowc-Producer` (32 hex digits) and `Flowc-Rows` (their numbers: `0-76,78-499`). A stream knows the
+rows of a producer that it has and does not store them again; `http.post` sends both headers.
+A client that goes away does not cancel the rows that it has sent.
+
+Connections are kept alive. Small requests that wait are stored together. It ends when all
+`http.post` nodes of the run that target it have ended; when nothing in the run does, it serves
+until it is told to stop.",
     kind: NodeKind::Source,
     resource: None,
     signatures: &["-> bytes"],
@@ -17,9 +53,7 @@ pub const SPEC: NodeSpec = NodeSpec {
             name: "listen",
             ty: OptionTy::Text,
             positional: true,
-            default: None,
             required: true,
-            range: None,
             doc: "Address and port.",
             example: "\"127.0.0.1:8080\"",
             ..OPTION
@@ -27,10 +61,7 @@ pub const SPEC: NodeSpec = NodeSpec {
         OptionSpec {
             name: "path",
             ty: OptionTy::Text,
-            positional: false,
             default: Some("\"/\""),
-            required: false,
-            range: None,
             doc: "The path that takes records.",
             example: "path: \"/orders\"",
             ..OPTION
@@ -38,32 +69,44 @@ pub const SPEC: NodeSpec = NodeSpec {
         OptionSpec {
             name: "body",
             ty: OptionTy::Size,
-            positional: false,
             default: Some("5MiB"),
-            required: false,
-            range: Some((1, 1073741824)),
+            range: Some((1, 1 << 30)),
             doc: "The largest body.",
             example: "body: 10MiB",
             ..OPTION
         },
         OptionSpec {
+            name: "in_flight",
+            ty: OptionTy::Size,
+            default: Some("64MiB"),
+            range: Some((1, 1 << 40)),
+            doc: "Bytes of all bodies that are not answered yet; above it, 503. At least `body`.",
+            example: "in_flight: 256MiB",
+            ..OPTION
+        },
+        OptionSpec {
+            name: "requests",
+            ty: OptionTy::Int,
+            default: Some("512"),
+            range: Some((1, 65_536)),
+            doc: "Requests that are not answered yet; above it, 503.",
+            example: "requests: 64",
+            ..OPTION
+        },
+        OptionSpec {
             name: "connections",
             ty: OptionTy::Int,
-            positional: false,
             default: Some("1024"),
-            required: false,
-            range: Some((1, 65536)),
-            doc: "Connections at once.",
+            range: Some((1, 65_536)),
+            doc: "Connections at once; further ones wait to be accepted.",
             example: "connections: 256",
             ..OPTION
         },
         OptionSpec {
             name: "header_timeout",
             ty: OptionTy::Duration,
-            positional: false,
             default: Some("10s"),
-            required: false,
-            range: Some((1000000, 3600000000000)),
+            range: Some((1_000_000, 3_600_000_000_000)),
             doc: "How long a request's head may take.",
             example: "header_timeout: 5s",
             ..OPTION
@@ -71,16 +114,140 @@ pub const SPEC: NodeSpec = NodeSpec {
         OptionSpec {
             name: "idle_timeout",
             ty: OptionTy::Duration,
-            positional: false,
             default: Some("60s"),
-            required: false,
-            range: Some((1000000, 86400000000000)),
-            doc: "How long a connection may rest.",
+            range: Some((1_000_000, 86_400_000_000_000)),
+            doc: "How long a connection may rest between requests, and a body between two pieces.",
             example: "idle_timeout: 30s",
             ..OPTION
         },
     ],
     fails: &[],
     delivery: Delivery { replays: false, holds_ack: true, idempotent: false },
+    examples: &[],
     ..BLANK
 };
+
+/// How a run opens it.
+pub fn open() -> Open {
+    Open::Source(Box::new(|ctx| {
+        Box::pin(async { Ok(Box::new(HttpServe::open(ctx).await?) as Box<dyn Source>) })
+    }))
+}
+
+/// The source: requests in, rows out.
+pub struct HttpServe {
+    address: SocketAddr,
+    server: Option<Server>,
+    outlet: Outlet,
+    feeders_ended: watch::Receiver<bool>,
+    stopped: bool,
+}
+
+impl HttpServe {
+    /// Listens and begins to take requests.
+    pub async fn open(ctx: NodeCtx) -> Result<HttpServe, Fault> {
+        let node = &ctx.node;
+        let path = node.text("path").to_string();
+        if !path.starts_with('/') {
+            let message = format!("`path: \"{path}\"` of `http.serve` must begin with `/`");
+            return Err(Fault::service("path", message));
+        }
+        let listener = listen(node.text("listen")).await?;
+        let address = listener
+            .local_addr()
+            .map_err(|error| Fault::service("listen", format!("cannot listen: {error}")))?;
+        let idle = node.duration("idle_timeout");
+        let bytes_max = node.size("body");
+        let own = Partition { id: own_id(&ctx, address), name: node.id.clone() };
+        let (intake, outlet) = intake(
+            node.count("requests"),
+            node.size("in_flight").max(bytes_max),
+            own,
+            arrow_schema(&Ty::Bytes),
+        );
+        let gate = Gate {
+            path,
+            limits: BodyLimits { bytes_max, idle },
+            intake,
+            clock: ctx.run.clock.clone(),
+            counters: ctx.counters.clone(),
+            stopping: false.into(),
+        };
+        let limits = ConnectionLimits {
+            connections: node.count("connections"),
+            header_timeout: node.duration("header_timeout"),
+            idle_timeout: idle,
+        };
+        let server = Some(Server::start(listener, Arc::new(gate), limits));
+        let feeders_ended = ctx.feeders_ended.clone();
+        // With `--keep-running` the end of the feeders is not the end.
+        let feeders_ended = if ctx.run.keep_running { never() } else { feeders_ended };
+        Ok(HttpServe { address, server, outlet, feeders_ended, stopped: false })
+    }
+
+    /// Where it listens: the port is known even where port 0 was asked for.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    fn end(&mut self) {
+        self.stopped = true;
+        if let Some(server) = &self.server {
+            server.stop();
+        }
+        self.outlet.close();
+    }
+}
+
+#[async_trait]
+impl Source for HttpServe {
+    async fn read(&mut self) -> Result<Read, Fault> {
+        loop {
+            let ended = async {
+                // A sender that is gone will never say that the feeders have ended.
+                if self.stopped || self.feeders_ended.wait_for(|ended| *ended).await.is_err() {
+                    std::future::pending().await
+                }
+            };
+            tokio::select! {
+                biased;
+                rows = self.outlet.next() => return Ok(rows.map_or(Read::End, Read::Rows)),
+                () = ended => self.end(),
+            }
+        }
+    }
+
+    async fn commit(&mut self, _: u32, _: u64, _: Option<Arc<Resume>>) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    async fn stop(&mut self) -> Result<(), Fault> {
+        self.end();
+        Ok(())
+    }
+
+    async fn close(&mut self) -> Result<(), Fault> {
+        if let Some(server) = self.server.take() {
+            server.close().await;
+        }
+        Ok(())
+    }
+}
+
+/// The id of the rows that the server numbers itself: another one in every run, because their
+/// numbers begin at 0 in every run.
+fn own_id(ctx: &NodeCtx, address: SocketAddr) -> [u8; 16] {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(b"http.serve");
+    hasher.update(&ctx.run.seed.to_le_bytes());
+    hasher.update(&ctx.run.clock.now_ns().to_le_bytes());
+    hasher.update(ctx.node.id.as_bytes());
+    hasher.update(address.to_string().as_bytes());
+    let mut id = [0; 16];
+    id.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+    id
+}
+
+fn never() -> watch::Receiver<bool> {
+    watch::channel(false).1
+}
