@@ -8,7 +8,7 @@ mod narrow;
 mod record;
 mod scope;
 mod signature;
-mod suggest;
+pub(crate) mod suggest;
 mod template;
 mod types;
 

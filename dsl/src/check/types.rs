@@ -232,7 +232,9 @@ fn decimal(cx: &mut Cx, span: Span, args: &[ast::Type], numbers: &[Spanned<i64>]
         _ => "`decimal` takes two numbers: digits in all, digits behind the point",
     };
     let problem = Problem::error("E0312", problem, span, "not a decimal type");
-    cx.report(problem.help("write it like `decimal(10, 2)`: 10 digits, 2 of them behind the point"));
+    cx.report(
+        problem.help("write it like `decimal(10, 2)`: 10 digits, 2 of them behind the point"),
+    );
     Ty::Unknown
 }
 
