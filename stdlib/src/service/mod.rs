@@ -125,13 +125,13 @@ pub struct ObjectInfo {
     pub arrival_ns: i64,
 }
 
-/// What a put may do to an object that is there with other content.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PutMode {
-    /// Refuse: the fault `object_conflict`.
-    Create,
-    /// Replace it.
-    Overwrite,
+/// A stretch of a bucket's objects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// The objects, in order of arrival.
+    pub objects: Vec<ObjectInfo>,
+    /// The number to go on from.
+    pub next: u64,
 }
 
 /// What a put did.
@@ -151,16 +151,11 @@ pub trait Objects: Send + Sync {
     fn partition(&self, bucket: &str) -> Arc<Partition>;
 
     /// Stores an object; it is durable when it returns.
-    async fn put(
-        &self,
-        bucket: &str,
-        key: &str,
-        content: Bytes,
-        mode: PutMode,
-    ) -> Result<Put, Fault>;
-
-    /// The content of an object; `None` where it is not there.
-    async fn get(&self, bucket: &str, key: &str) -> Result<Option<Bytes>, Fault>;
+    ///
+    /// # Errors
+    /// `object_conflict`: there is an object of that key with other content; `object_key`: it is no
+    /// key.
+    async fn put(&self, bucket: &str, key: &str, content: Bytes) -> Result<Put, Fault>;
 
     /// At most `max` objects whose key begins with `prefix`, in order of arrival, numbered `from`
     /// or higher. Does not wait. The first call of a run for a bucket also finds what was put there
@@ -171,9 +166,10 @@ pub trait Objects: Send + Sync {
         prefix: &str,
         from: u64,
         max: usize,
-    ) -> Result<Vec<ObjectInfo>, Fault>;
+    ) -> Result<Listed, Fault>;
 
-    /// Waits until an object has arrived that is numbered `from` or higher. Cancel-safe.
+    /// Waits until an object has arrived that is numbered `from` or higher.
+    /// Only for a bucket that was listed before. Cancel-safe.
     async fn arrived(&self, bucket: &str, from: u64) -> Result<(), Fault>;
 }
 

@@ -1,8 +1,13 @@
 //! The embedded services: durable, in one directory, no account and no server.
 
+pub mod checkpoints;
 pub mod disk;
 pub mod lock;
+pub mod objects;
+pub mod sqlite;
 pub mod streams;
+#[cfg(test)]
+pub(crate) mod tests;
 
 use crate::service::Services;
 use dsl::plan::Plan;

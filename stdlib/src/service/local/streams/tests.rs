@@ -1,29 +1,10 @@
 //! The stream against crashes, damage and repetition.
 
 use super::*;
+use crate::service::local::tests::clock;
 use arrow_array::{BinaryArray, StringArray};
 use engine::batch::Run;
-use futures::future::BoxFuture;
 use std::fs;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
-
-/// A clock that moves by one at every look.
-struct Ticks(AtomicI64);
-
-impl Clock for Ticks {
-    fn now_ns(&self) -> i64 {
-        self.0.fetch_add(1, Ordering::Relaxed)
-    }
-
-    fn sleep(&self, _: Duration) -> BoxFuture<'static, ()> {
-        Box::pin(std::future::pending())
-    }
-}
-
-fn clock() -> Arc<dyn Clock> {
-    Arc::new(Ticks(AtomicI64::new(1000)))
-}
 
 fn open_with(dir: &Path, shards: u32, segment_bytes: u64) -> Result<LocalStreams, Fault> {
     let plan = StreamPlan { name: "s".into(), shards };

@@ -1,0 +1,140 @@
+//! SQLite files as the local services use them: durable at every commit, and every error told with
+//! its path.
+
+use super::disk;
+use engine::fault::Fault;
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// How long a program beside flowc may hold a file that is to be written.
+const BUSY: Duration = Duration::from_secs(10);
+
+/// One SQLite file, with one connection that its users take turns on.
+#[derive(Debug)]
+pub struct Db {
+    path: PathBuf,
+    connection: Mutex<Connection>,
+}
+
+impl Db {
+    /// Opens the file to write, makes it where it is not there, and runs `schema`.
+    ///
+    /// # Errors
+    /// The file is no SQLite file, or cannot be written.
+    pub fn open(path: &Path, schema: &str) -> Result<Arc<Db>, Fault> {
+        let open = || {
+            let connection = Connection::open(path)?;
+            connection.busy_timeout(BUSY)?;
+            connection.pragma_update(None, "journal_mode", "wal")?;
+            // A commit waits for the disk: what is acknowledged survives a power loss.
+            connection.pragma_update(None, "synchronous", "full")?;
+            connection.pragma_update(None, "wal_autocheckpoint", 8_000)?;
+            connection.pragma_update(None, "cache_size", -32_768)?;
+            connection.set_prepared_statement_cache_capacity(64);
+            connection.execute_batch(schema)?;
+            Ok(connection)
+        };
+        let connection = open().map_err(|error| fault(&error, "open", path))?;
+        disk::sync_dir(path.parent().unwrap_or(Path::new(".")))?;
+        Ok(Arc::new(Db { path: path.to_owned(), connection: Mutex::new(connection) }))
+    }
+
+    /// Does `work` off the threads of the run. `doing` completes "cannot … FILE".
+    pub async fn call<T: Send + 'static>(
+        self: &Arc<Db>,
+        doing: &'static str,
+        work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, Fault> {
+        let db = self.clone();
+        super::blocking(move || db.now(doing, work)).await
+    }
+
+    /// Does `work` at once. Blocks.
+    pub fn now<T>(
+        &self,
+        doing: &str,
+        work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, Fault> {
+        work(&mut self.lock()).map_err(|error| self.fault(&error, doing))
+    }
+
+    /// The connection.
+    pub fn lock(&self) -> MutexGuard<'_, Connection> {
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// An error of this file as a fault.
+    pub fn fault(&self, error: &rusqlite::Error, doing: &str) -> Fault {
+        fault(error, doing, &self.path)
+    }
+}
+
+/// Opens a file to look at it; `None` where it is not there.
+pub fn look(path: &Path) -> Result<Option<Connection>, Fault> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    // A reader of a file in WAL mode needs to write its shared index, never the data.
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let open = || {
+        let connection = Connection::open_with_flags(path, flags)?;
+        connection.busy_timeout(BUSY)?;
+        connection.pragma_update(None, "query_only", true)?;
+        Ok(connection)
+    };
+    open().map(Some).map_err(|error| fault(&error, "open", path))
+}
+
+/// An SQLite error as a fault. `doing` completes "cannot … FILE".
+pub fn fault(error: &rusqlite::Error, doing: &str, path: &Path) -> Fault {
+    let what = format!("cannot {doing} {}", path.display());
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => disk::disk_full(&what),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            Fault::transient("database_locked", format!("{what}: another program holds the file"))
+                .help("close the program that writes to it")
+        }
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            Fault::service("database_damaged", format!("{what}: {error}"))
+                .help("put back a copy of that file; or remove it and run again with --from-start")
+        }
+        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
+            Fault::service("permission_denied", format!("{what}: {error}"))
+                .help("make the path writable for this user, or give the profile another `dir:`")
+        }
+        _ => Fault::service("database", format!("{what}: {error}")),
+    }
+}
+
+/// A name as SQL, quoted.
+pub fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_no_database_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("tables.sqlite");
+        std::fs::write(&path, "no database, but long enough to be looked at ".repeat(30)).unwrap();
+        let fault = Db::open(&path, "").unwrap_err();
+        assert_eq!(fault.code, "database_damaged");
+        assert!(fault.message.contains("tables.sqlite"));
+    }
+
+    #[test]
+    fn a_full_disk_is_a_fault_of_its_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = Db::open(&dir.path().join("a.sqlite"), "create table t (x)").unwrap();
+        db.lock().pragma_update(None, "max_page_count", 3).unwrap();
+        let fill = |c: &mut Connection| c.execute("insert into t values (zeroblob(100000))", []);
+        let fault = db.now("write to", fill).unwrap_err();
+        assert_eq!(fault.code, "disk_full");
+        assert!(fault.message.contains("a.sqlite"), "{}", fault.message);
+    }
+}
