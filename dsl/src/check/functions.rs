@@ -41,7 +41,7 @@ pub struct ParamSpec {
 /// Kinds of types, without their arguments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Any value, not null.
+    /// Any value with a text form: no record, list, map or bytes.
     Any,
     /// `text`
     Text,
@@ -331,4 +331,9 @@ pub const FUNCTIONS: &[FunctionSpec] = &[
 /// The function of that name.
 pub fn find(name: &str) -> Option<&'static FunctionSpec> {
     FUNCTIONS.iter().find(|function| function.name == name)
+}
+
+/// A call of it as it would be written: the example of the table.
+pub fn example_call(name: &str) -> &'static str {
+    find(name).map_or("", |function| function.example.0)
 }

@@ -3,14 +3,21 @@
 mod consts;
 mod cx;
 mod expr;
+mod expr_call;
+mod expr_fit;
+mod expr_name;
+mod expr_op;
+mod fold;
 pub mod functions;
 mod narrow;
 mod record;
+mod record_fit;
 mod scope;
 mod signature;
 pub(crate) mod suggest;
 mod template;
 mod types;
+mod words;
 
 use crate::plan::Plan;
 use crate::problem::Problem;

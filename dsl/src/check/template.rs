@@ -1,15 +1,119 @@
 //! Text with holes.
 
 use super::cx::Cx;
+use super::expr::{self, poison, whole};
+use super::expr_fit;
 use super::scope::Scope;
+use super::words::{a, shown};
 use crate::ast;
-use crate::plan;
+use crate::plan::{self, ExprKind, TemplatePart};
+use crate::problem::Problem;
+use crate::span::Spanned;
 use crate::ty::Ty;
 use crate::value::Value;
+use chrono::format::{Item, StrftimeItems};
 
-/// Types a template; the result has type `text`. Without holes it is a constant.
+/// Types a template; the result has type `text`. With only constants in its holes it is one.
 pub(crate) fn check(cx: &mut Cx, template: &ast::Template, scope: &Scope) -> plan::Expr {
-    let _ = (cx, scope);
-    let kind = plan::ExprKind::Const(Value::Null);
-    plan::Expr { kind, ty: Ty::Text, span: template.span }
+    let mut parts = Vec::new();
+    let mut fine = true;
+    for part in &template.parts {
+        match part {
+            ast::TemplatePart::Text(text) => parts.push(TemplatePart::Text(text.node.clone())),
+            ast::TemplatePart::Hole { expr, format } => {
+                match hole(cx, expr, format.as_ref(), scope) {
+                    Some(part) => parts.push(part),
+                    None => fine = false,
+                }
+            }
+        }
+    }
+    if !fine {
+        return poison(template.span);
+    }
+    if parts.is_empty() {
+        let kind = ExprKind::Const(Value::Text(String::new()));
+        return plan::Expr { kind, ty: Ty::Text, span: template.span };
+    }
+    whole(ExprKind::Template(parts), Ty::Text, template.span)
+}
+
+/// `{expr:format}`; `None` where something is wrong, which was said.
+fn hole(
+    cx: &mut Cx,
+    written: &ast::Expr,
+    format: Option<&Spanned<String>>,
+    scope: &Scope,
+) -> Option<TemplatePart> {
+    let typed = expr::check(cx, written, scope, None);
+    let typed = expr_fit::present(cx, typed, scope, "a text");
+    if typed.ty == Ty::Unknown {
+        return None;
+    }
+    if !printable(&typed.ty) {
+        let message = format!("`{}` has no text form", shown(cx, &typed));
+        let problem = Problem::error("E0311", message, typed.span, a(&typed.ty));
+        cx.report(problem.help("put one of its fields into the text"));
+        return None;
+    }
+    let Some(format) = format else { return Some(TemplatePart::Hole(typed, None)) };
+    if !matches!(typed.ty, Ty::Timestamp | Ty::Date) {
+        let message = format!(
+            "`{}` formats a time, and `{}` is {}",
+            format.node,
+            shown(cx, &typed),
+            a(&typed.ty)
+        );
+        let problem = Problem::error("E0311", message, format.span, "a strftime format");
+        let label = a(&typed.ty);
+        let bare = format!("write `{{{}}}`", shown(cx, &typed));
+        cx.report(problem.label(typed.span, label).help(bare));
+        return None;
+    }
+    if !is_strftime(&format.node) {
+        let message = format!("`{}` is not a strftime format", format.node);
+        let help = "write it like `{batch.time:%Y-%m-%d}`";
+        cx.report(Problem::error("E0311", message, format.span, "not a format").help(help));
+        return None;
+    }
+    if typed.ty == Ty::Date && !is_date_format(&format.node) {
+        let message = format!("`{}` asks a date for its time of day", format.node);
+        let help = "a date has `%Y`, `%m`, `%d` and the like";
+        cx.report(Problem::error("E0311", message, format.span, "a date has none").help(help));
+        return None;
+    }
+    Some(TemplatePart::Hole(typed, Some(format.node.clone())))
+}
+
+/// True for types whose values have a text form.
+pub(crate) fn printable(ty: &Ty) -> bool {
+    use Ty::*;
+    matches!(
+        ty,
+        Text | Int
+            | Float
+            | Decimal { .. }
+            | Bool
+            | Timestamp
+            | Date
+            | Duration
+            | Size
+            | Path
+            | Url
+            | Uuid
+            | Literal(_)
+    )
+}
+
+/// True for a format that chrono knows.
+pub(crate) fn is_strftime(format: &str) -> bool {
+    StrftimeItems::new(format).all(|item| item != Item::Error)
+}
+
+/// True when a calendar day alone has everything that the format asks for.
+fn is_date_format(format: &str) -> bool {
+    use std::fmt::Write;
+    let day = chrono::NaiveDate::default();
+    let mut text = String::new();
+    write!(text, "{}", day.format(format)).is_ok()
 }
