@@ -195,7 +195,11 @@ fn is_blank(byte: u8) -> bool {
 }
 
 fn shown(byte: u8) -> String {
-    if byte.is_ascii_graphic() { format!("`{}`", byte as char) } else { format!("byte {byte:#04x}") }
+    if byte.is_ascii_graphic() {
+        format!("`{}`", byte as char)
+    } else {
+        format!("byte {byte:#04x}")
+    }
 }
 
 fn error(code: &'static str, message: impl Into<String>, row: Option<usize>) -> FrameError {

@@ -6,6 +6,7 @@ pub mod lock;
 pub mod objects;
 pub mod sqlite;
 pub mod streams;
+pub mod tables;
 #[cfg(test)]
 pub(crate) mod tests;
 

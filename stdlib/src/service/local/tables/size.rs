@@ -1,0 +1,107 @@
+//! Sizes of attributes as DynamoDB counts them.
+//!
+//! A name counts its UTF-8 bytes; a text its bytes; a number a byte for two digits and one more; a
+//! truth value or null one; a list or map three, and one more for each element. Timestamps and
+//! dates are texts there. A float is counted with all 17 digits, which can be some bytes too many.
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{
+    Decimal128Type, DurationNanosecondType, Float64Type, Int64Type, TimestampNanosecondType,
+};
+use arrow_array::{Array, ArrayRef};
+use arrow_schema::DataType;
+
+/// Bytes of an item at most.
+pub const ITEM_BYTES_MAX: usize = 400 << 10;
+/// Bytes of a key at most.
+pub const KEY_BYTES_MAX: usize = 2048;
+
+/// Bytes of a value.
+pub fn value(array: &ArrayRef, row: usize) -> usize {
+    if array.is_null(row) {
+        return 1;
+    }
+    let element = |value_bytes: usize| 1 + value_bytes;
+    match array.data_type() {
+        DataType::Utf8 => array.as_string::<i32>().value(row).len(),
+        DataType::Binary => array.as_binary::<i32>().value(row).len(),
+        DataType::Int64 => number(array.as_primitive::<Int64Type>().value(row).into()),
+        DataType::Decimal128(..) => number(array.as_primitive::<Decimal128Type>().value(row)),
+        DataType::Duration(_) => {
+            number(array.as_primitive::<DurationNanosecondType>().value(row).into())
+        }
+        DataType::Float64 if array.as_primitive::<Float64Type>().value(row) == 0.0 => 1,
+        DataType::Float64 => 10,
+        DataType::Timestamp(..) => {
+            let ns = array.as_primitive::<TimestampNanosecondType>().value(row);
+            match ns.rem_euclid(1_000_000_000) {
+                0 => "2010-12-01T08:26:00Z".len(),
+                part if part % 1_000_000 == 0 => "2010-12-01T08:26:00.000Z".len(),
+                part if part % 1_000 == 0 => "2010-12-01T08:26:00.000000Z".len(),
+                _ => "2010-12-01T08:26:00.000000000Z".len(),
+            }
+        }
+        DataType::Date32 => "2010-12-01".len(),
+        DataType::Struct(fields) => {
+            let columns = array.as_struct().columns();
+            let fields = fields.iter().zip(columns);
+            3 + fields.map(|(f, c)| element(f.name().len() + value(c, row))).sum::<usize>()
+        }
+        DataType::List(_) => {
+            let list = array.as_list::<i32>();
+            let items = list.value_offsets()[row] as usize..list.value_offsets()[row + 1] as usize;
+            3 + items.map(|item| element(value(list.values(), item))).sum::<usize>()
+        }
+        DataType::Map(..) => {
+            let map = array.as_map();
+            let (keys, values) = (map.keys(), map.values());
+            let items = map.value_offsets()[row] as usize..map.value_offsets()[row + 1] as usize;
+            3 + items.map(|at| element(value(keys, at) + value(values, at))).sum::<usize>()
+        }
+        _ => 1,
+    }
+}
+
+/// Zeros at either end are not stored.
+fn number(mut value: i128) -> usize {
+    if value == 0 {
+        return 1;
+    }
+    let sign = usize::from(value < 0);
+    while value % 10 == 0 {
+        value /= 10;
+    }
+    let digits = value.unsigned_abs().ilog10() as usize + 1;
+    digits.div_ceil(2) + 1 + sign
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow_array::{Int64Array, StringArray, StructArray};
+    use arrow_schema::Field;
+    use std::sync::Arc;
+
+    #[test]
+    fn numbers_take_a_byte_for_two_digits() {
+        let sizes: Vec<usize> = [0, 7, 12, 123, 1200, -12].map(number).to_vec();
+        assert_eq!(sizes, [1, 2, 2, 3, 2, 3]);
+    }
+
+    #[test]
+    fn a_map_counts_its_elements_and_names() {
+        let columns = StructArray::from(vec![
+            (
+                Arc::new(Field::new("text", DataType::Utf8, true)),
+                Arc::new(StringArray::from(vec![Some("£5"), None])) as ArrayRef,
+            ),
+            (
+                Arc::new(Field::new("n", DataType::Int64, false)),
+                Arc::new(Int64Array::from(vec![10, 0])) as ArrayRef,
+            ),
+        ]);
+        let array: ArrayRef = Arc::new(columns);
+        assert_eq!(value(&array, 0), 3 + (1 + 4 + 3) + (1 + 1 + 2));
+        assert_eq!(value(&array, 1), 3 + (1 + 4 + 1) + (1 + 1 + 1));
+    }
+}
