@@ -4,7 +4,7 @@
 use super::Patch;
 use super::expected::{form, phrase};
 use super::grammar::Rule;
-use super::lex::{Kind, Opener, Segment, Token, line_start};
+use super::lex::{Kind, Opener, Segment, Token, last_of, line_start};
 use super::line::is_reserved;
 use crate::problem::Problem;
 use crate::span::{FileId, Span};
@@ -50,6 +50,7 @@ impl<'a> Context<'a> {
             .or_else(|| self.untouched(next))
             .or_else(|| self.misnamed(next))
             .or_else(|| self.missing_comma(next))
+            .or_else(|| self.dangling())
             .or_else(|| self.statement(next))
             .unwrap_or_else(|| (self.general(next), None))
     }
@@ -209,7 +210,7 @@ impl<'a> Context<'a> {
         let closes = [(Rule::rpar, ")"), (Rule::rbrk, "]")];
         let (_, closer) = closes.into_iter().find(|(rule, _)| self.wants(*rule))?;
         let open = self.tokens[next].parent?;
-        let before = self.before.filter(|before| *before > open)?;
+        let before = self.before.filter(|before| *before > open && self.word(*before) != ",")?;
         let message = match self.wants(Rule::comma) {
             true => format!("expected `,` or `{closer}`"),
             false => format!("expected `{closer}`"),
@@ -227,7 +228,7 @@ impl<'a> Context<'a> {
         let problem = Problem::error("E0102", message, self.whole(next), label)
             .label(self.span(open), format!("inside {inside}"))
             .help(self.corrected(open, before, next, missing));
-        let gap = self.tokens[next].start > self.tokens[before].end;
+        let gap = self.text.as_bytes()[self.tokens[before].end].is_ascii_whitespace();
         let patch = gap.then(|| (self.tokens[before].end, missing.into()));
         Some((problem, patch))
     }
@@ -247,13 +248,9 @@ impl<'a> Context<'a> {
         })
     }
 
-    /// The token, or the whole text it begins.
+    /// The token, or the whole text or field that it begins.
     fn whole(&self, token: usize) -> Span {
-        let quoted = matches!(self.tokens[token].kind, Kind::Open(Opener::Quote | Opener::Block));
-        match self.tokens[token].partner.filter(|_| quoted) {
-            Some(close) => self.span(token).to(self.span(close)),
-            None => self.span(token),
-        }
+        self.span(token).to(self.span(last_of(self.tokens, self.text, token)))
     }
 
     /// The two entries with what is missing between them.
@@ -279,6 +276,17 @@ impl<'a> Context<'a> {
         let stop = stop.map_or(self.tokens[next].end, |token| self.tokens[token].start);
         let right = self.text[self.tokens[next].start..stop].lines().next().unwrap_or("").trim();
         format!("write `{}, {right}`", left(first))
+    }
+
+    /// An arrow that leads nowhere.
+    fn dangling(&self) -> Option<Explained> {
+        let before = self.before.filter(|&before| self.word(before) == "->")?;
+        if !self.expected.iter().any(|rule| matches!(rule, Rule::stage | Rule::chain)) {
+            return None;
+        }
+        let message = "a node is missing after `->`";
+        let problem = Problem::error("E0102", message, self.span(before), "leads to no node");
+        Some((problem.help("end the chain with a sink: `-> drop`, or remove the arrow"), None))
     }
 
     /// What does not belong into a body.

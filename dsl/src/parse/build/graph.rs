@@ -28,13 +28,11 @@ impl Builder<'_> {
         if between.contains('\n') {
             return;
         }
-        let first = self.tokens.partition_point(|token| token.start < right.start as usize);
-        let end = self.tokens.get(first).map_or(right.end, |token| token.end as u32);
         let last = self.text[left.start as usize..left.end as usize].lines().last().unwrap_or("");
         let next = &self.text[right.start as usize..right.end as usize];
         let next = next.lines().next().unwrap_or("");
         let label = "an arrow is missing before this";
-        let at = Span { end, ..right };
+        let at = self.first_word(right);
         let problem = Problem::error("E0102", "expected `->` or a line break", at, label);
         self.problem(problem.help(format!("write `{} -> {next}`", last.trim())));
     }

@@ -136,6 +136,18 @@ impl Builder<'_> {
         }
     }
 
+    /// The first word, text or field of a span.
+    fn first_word(&self, span: Span) -> Span {
+        let (start, end) = (span.start as usize, span.end as usize);
+        let first = self.tokens.partition_point(|token| token.start < start);
+        let tokens = &self.tokens[first..];
+        let word = tokens.iter().take_while(|token| token.end <= end).enumerate();
+        let last = word.take_while(|(at, token)| *at == 0 || token.start == tokens[at - 1].end);
+        let dotted = self.text[start..].starts_with('.');
+        let last = last.take(if dotted { 2 } else { 1 }).last();
+        Span { end: last.map_or(span.end, |(_, token)| token.end as u32), ..span }
+    }
+
     fn parted(&mut self, left: Span, right: Span, container: &Pair, what: &str) {
         if self.text[left.end as usize..right.start as usize].contains('\n') {
             return;
@@ -146,9 +158,7 @@ impl Builder<'_> {
             true => format!("write `{}, {}`", text(left), text(right)),
             false => "put a comma or a line break between them".into(),
         };
-        let first = self.tokens.partition_point(|token| token.start < right.start as usize);
-        let end = self.tokens.get(first).map_or(right.end, |token| token.end as u32);
-        let word = Span { end, ..right };
+        let word = self.first_word(right);
         let open = Span { end: container.start + 1, ..container };
         let label = "a comma is missing before this";
         let problem = Problem::error("E0102", "expected `,` or a line break", word, label);
