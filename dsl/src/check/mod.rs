@@ -16,6 +16,8 @@ mod scope;
 mod signature;
 pub(crate) mod suggest;
 mod template;
+#[cfg(test)]
+mod tests;
 mod types;
 mod words;
 
