@@ -143,116 +143,111 @@ fn literals_have_their_values() {
     assert_eq!(format.node, "%H:%M");
 }
 
+/// A statement, and what is said of it.
+const MISTAKES: &[(&str, &str)] = &[
+    (
+        "  orders.read -> batch(max: 500, size: 4MB wait: 60s) -> drop",
+        "E0102@2:44 wait | expected `,` or `)` | write `size: 4MB, wait: 60s`",
+    ),
+    (
+        "  orders.read -> batch(max: 500, size: 4MB\n    -> drop",
+        "E0102@3:5 -> | expected `,` or `)` | write `batch(max: 500, size: 4MB)`",
+    ),
+    (
+        "  orders.read > base64.decode",
+        "E0104@2:15 > | `>` is not an arrow | \
+      edges are written `->`: `orders.read -> base64.decode`",
+    ),
+    (
+        "  orders.read | drop",
+        "E0104@2:15 | | `|` is not an arrow | \
+      edges are written `->`: `orders.read -> drop`",
+    ),
+    (
+        "  orders.read => drop",
+        "E0104@2:15 => | `=>` is not an arrow | \
+      edges are written `->`: `orders.read -> drop`",
+    ),
+    (
+        "  orders.read base64.decode -> drop",
+        "E0102@2:15 base64 | expected `->` or a line break | \
+         write `orders.read -> base64.decode -> drop`",
+    ),
+    (
+        "  orders.read -> drop;",
+        "E0102@2:22 ; | there are no semicolons | \
+      a line break ends a statement; remove the `;`",
+    ),
+    (
+        "  orders.read -> text.join(',')",
+        "E0102@2:28 ',' | text is written in double quotes | \
+      write `\",\"`",
+    ),
+    (
+        "  orders.read -> text.join(\",)",
+        "E0103@2:28 \" | this text is not closed | \
+      write `\",)\"`, or `\"\"\"` for text of several lines",
+    ),
+    (
+        "  orders.read -> lake.put(key: \"a{b\")",
+        "E0103@2:34 { | `{` opens a hole in the text, \
+      and it is not closed | close it with `}`, or write `\\{` for a plain brace",
+    ),
+    (
+        "  orders.read -> batch(max = 500)",
+        "E0102@2:28 = | an option takes `:` | \
+      write `max: 500`",
+    ),
+    (
+        "  orders.read -> batch (max: 500)",
+        "E0102@2:24 ( | `(` must touch `batch` | \
+      write `batch(`",
+    ),
+    ("  orders.read -> batch(wait: 5sec)", "E0102@2:30 5sec | `sec` is not a unit | write `5s`"),
+    (
+        "  orders.read -> batch(wait: 1.5s)",
+        "E0102@2:30 1.5s | a quantity is a whole number | \
+      write `1500ms`",
+    ),
+    (
+        "  orders.read -> where .a = 1 -> drop",
+        "E0102@2:27 = | `=` is not an operator here | \
+      write `==`",
+    ),
+    (
+        "  orders.read -> where .a && .b -> drop",
+        "E0102@2:27 && | `&&` is not an operator here | \
+      write `and`",
+    ),
+    (
+        "  orders.read -> map { .a .b } -> drop",
+        "E0102@2:27 .b | expected `,` or a line break | \
+      write `.a, .b`",
+    ),
+    (
+        "  let table = orders.read",
+        "E0102@2:7 table | `table` is a word of the language and \
+      cannot be a name here | use another name, such as `table_`",
+    ),
+    ("  line = orders.read", "E0102@2:8 = | a chain is named with `let` | write `let line = …`"),
+    ("  orders.read -> drop)", "E0102@2:22 ) | `)` closes nothing | remove it"),
+    ("  orders.read -> batch(max: 5] -> drop", "E0102@2:30 ] | `(` is closed by `]` | write `)`"),
+    (
+        "  orders.read -> map { total: [1 2] } -> drop",
+        "E0102@2:34 2 | expected `,` or `]` | \
+      write `1, 2`",
+    ),
+    (
+        "  orders.read ->",
+        "E0102@2:15 -> | a node is missing after `->` | end the chain with a sink: `-> drop`, \
+ or remove the arrow",
+    ),
+];
+
 #[test]
 fn every_mistake_is_named_at_its_place() {
     let mut wrong = Vec::new();
-    for (body, expected) in [
-        (
-            "  orders.read -> batch(max: 500, size: 4MB wait: 60s) -> drop",
-            "E0102@2:44 wait | expected `,` or `)` | write `size: 4MB, wait: 60s`",
-        ),
-        (
-            "  orders.read -> batch(max: 500, size: 4MB\n    -> drop",
-            "E0102@3:5 -> | expected `,` or `)` | write `batch(max: 500, size: 4MB)`",
-        ),
-        (
-            "  orders.read > base64.decode",
-            "E0104@2:15 > | `>` is not an arrow | \
-          edges are written `->`: `orders.read -> base64.decode`",
-        ),
-        (
-            "  orders.read | drop",
-            "E0104@2:15 | | `|` is not an arrow | \
-          edges are written `->`: `orders.read -> drop`",
-        ),
-        (
-            "  orders.read => drop",
-            "E0104@2:15 => | `=>` is not an arrow | \
-          edges are written `->`: `orders.read -> drop`",
-        ),
-        (
-            "  orders.read base64.decode -> drop",
-            "E0102@2:15 base64 | expected `->` or a line break | write `orders.read -> base64.decode -> drop`",
-        ),
-        (
-            "  orders.read -> drop;",
-            "E0102@2:22 ; | there are no semicolons | \
-          a line break ends a statement; remove the `;`",
-        ),
-        (
-            "  orders.read -> text.join(',')",
-            "E0102@2:28 ',' | text is written in double quotes | \
-          write `\",\"`",
-        ),
-        (
-            "  orders.read -> text.join(\",)",
-            "E0103@2:28 \" | this text is not closed | \
-          write `\",)\"`, or `\"\"\"` for text of several lines",
-        ),
-        (
-            "  orders.read -> lake.put(key: \"a{b\")",
-            "E0103@2:34 { | `{` opens a hole in the text, \
-          and it is not closed | close it with `}`, or write `\\{` for a plain brace",
-        ),
-        (
-            "  orders.read -> batch(max = 500)",
-            "E0102@2:28 = | an option takes `:` | \
-          write `max: 500`",
-        ),
-        (
-            "  orders.read -> batch (max: 500)",
-            "E0102@2:24 ( | `(` must touch `batch` | \
-          write `batch(`",
-        ),
-        (
-            "  orders.read -> batch(wait: 5sec)",
-            "E0102@2:30 5sec | `sec` is not a unit | write `5s`",
-        ),
-        (
-            "  orders.read -> batch(wait: 1.5s)",
-            "E0102@2:30 1.5s | a quantity is a whole number | \
-          write `1500ms`",
-        ),
-        (
-            "  orders.read -> where .a = 1 -> drop",
-            "E0102@2:27 = | `=` is not an operator here | \
-          write `==`",
-        ),
-        (
-            "  orders.read -> where .a && .b -> drop",
-            "E0102@2:27 && | `&&` is not an operator here | \
-          write `and`",
-        ),
-        (
-            "  orders.read -> map { .a .b } -> drop",
-            "E0102@2:27 .b | expected `,` or a line break | \
-          write `.a, .b`",
-        ),
-        (
-            "  let table = orders.read",
-            "E0102@2:7 table | `table` is a word of the language and \
-          cannot be a name here | use another name, such as `table_`",
-        ),
-        (
-            "  line = orders.read",
-            "E0102@2:8 = | a chain is named with `let` | write `let line = …`",
-        ),
-        ("  orders.read -> drop)", "E0102@2:22 ) | `)` closes nothing | remove it"),
-        (
-            "  orders.read -> batch(max: 5] -> drop",
-            "E0102@2:30 ] | `(` is closed by `]` | write `)`",
-        ),
-        (
-            "  orders.read -> map { total: [1 2] } -> drop",
-            "E0102@2:34 2 | expected `,` or `]` | \
-          write `1, 2`",
-        ),
-        (
-            "  orders.read ->",
-            "E0102@2:15 -> | a node is missing after `->` | end the chain with a sink: `-> drop`, \
- or remove the arrow",
-        ),
-    ] {
+    for &(body, expected) in MISTAKES {
         let told = told_of(body);
         if told != expected {
             wrong.push(format!("{body}\n  {told}\n  {expected}"));
@@ -290,74 +285,75 @@ fn a_broken_declaration_hides_no_other() {
     );
 }
 
+/// A declaration, and what is said of it.
+const MISDECLARED: &[(&str, &str)] = &[
+    (
+        "flwo a : at_least_once {\n}\n",
+        "E0101@1:1 flwo | `flwo` is not a declaration | did you mean `flow`?",
+    ),
+    (
+        "pipeline a {\n}\n",
+        "E0101@1:1 pipeline | `pipeline` is not a declaration | a declaration begins with \
+      one of: use, param, secret, const, type, stream, delivery, bucket, table, \
+         queue, profile, node, flow, query, test",
+    ),
+    (
+        "orders.read -> drop\n",
+        "E0101@1:1 orders | `orders` is not a declaration | statements stand inside a \
+      flow: `flow name { … }`",
+    ),
+    (
+        "stream a : text\n\n  @\n",
+        "E0102@3:3 @ | the declaration ends before `@` | a stream is written \
+ `stream name : json<Line> key .field`",
+    ),
+    (
+        "query q on t \"\"\"\n select 1\n\nquery r on t \"\"\" select 2 \"\"\"\n",
+        "E0103@1:14 \"\"\" | this block of text is not closed | add `\"\"\"` before line 4",
+    ),
+    (
+        "flow a : at_lest_once {\n}\n",
+        "E0102@1:10 at_lest_once | `at_lest_once` is not a guarantee | \
+      did you mean `at_least_once`?",
+    ),
+    (
+        "param x = \"a\"\n",
+        "E0102@1:9 = | expected `:` here | a param is written `param name : text = \"default\"`",
+    ),
+    (
+        "stream orders = json<Line>\n",
+        "E0102@1:15 = | expected `:` here | a stream is written \
+      `stream name : json<Line> key .field`",
+    ),
+    ("type line = { a: text }\n", "E0102@1:6 line | a type begins with a capital | write `Line`"),
+    (
+        "type Line : { a: text }\n",
+        "E0102@1:11 : | expected `=` here | a type is written `type Name = { field: text }`",
+    ),
+    (
+        "type Line = { a: text b: int }\n",
+        "E0102@1:23 b | expected `,` or a line break | write `a: text, b: int`",
+    ),
+    (
+        "stream orders : json<Line\n",
+        "E0102@1:22 Line | expected `,` or `>` after `Line` | it is written \
+      `stream name : json<Line> key .field`",
+    ),
+    (
+        "stream\n",
+        "E0102@1:1 stream | expected a name after `stream` | it is written \
+      `stream name : json<Line> key .field`",
+    ),
+    (
+        "const x : int = 99999999999999999999\n",
+        "E0102@1:17 99999999999999999999 | this number is too large | \
+      an integer is at most 9223372036854775807",
+    ),
+];
+
 #[test]
 fn unknown_declarations_are_named() {
-    for (text, expected) in [
-        (
-            "flwo a : at_least_once {\n}\n",
-            "E0101@1:1 flwo | `flwo` is not a declaration | did you mean `flow`?",
-        ),
-        (
-            "pipeline a {\n}\n",
-            "E0101@1:1 pipeline | `pipeline` is not a declaration | a declaration begins with \
-          one of: use, param, secret, const, type, stream, delivery, bucket, table, queue, profile, node, flow, query, test",
-        ),
-        (
-            "orders.read -> drop\n",
-            "E0101@1:1 orders | `orders` is not a declaration | statements stand inside a \
-          flow: `flow name { … }`",
-        ),
-        (
-            "stream a : text\n\n  @\n",
-            "E0102@3:3 @ | the declaration ends before `@` | a stream is written \
- `stream name : json<Line> key .field`",
-        ),
-        (
-            "query q on t \"\"\"\n select 1\n\nquery r on t \"\"\" select 2 \"\"\"\n",
-            "E0103@1:14 \"\"\" | this block of text is not closed | add `\"\"\"` before line 4",
-        ),
-        (
-            "flow a : at_lest_once {\n}\n",
-            "E0102@1:10 at_lest_once | `at_lest_once` is not a guarantee | \
-          did you mean `at_least_once`?",
-        ),
-        (
-            "param x = \"a\"\n",
-            "E0102@1:9 = | expected `:` here | a param is written `param name : text = \"default\"`",
-        ),
-        (
-            "stream orders = json<Line>\n",
-            "E0102@1:15 = | expected `:` here | a stream is written \
-          `stream name : json<Line> key .field`",
-        ),
-        (
-            "type line = { a: text }\n",
-            "E0102@1:6 line | a type begins with a capital | write `Line`",
-        ),
-        (
-            "type Line : { a: text }\n",
-            "E0102@1:11 : | expected `=` here | a type is written `type Name = { field: text }`",
-        ),
-        (
-            "type Line = { a: text b: int }\n",
-            "E0102@1:23 b | expected `,` or a line break | write `a: text, b: int`",
-        ),
-        (
-            "stream orders : json<Line\n",
-            "E0102@1:22 Line | expected `,` or `>` after `Line` | it is written \
-          `stream name : json<Line> key .field`",
-        ),
-        (
-            "stream\n",
-            "E0102@1:1 stream | expected a name after `stream` | it is written \
-          `stream name : json<Line> key .field`",
-        ),
-        (
-            "const x : int = 99999999999999999999\n",
-            "E0102@1:17 99999999999999999999 | this number is too large | \
-          an integer is at most 9223372036854775807",
-        ),
-    ] {
+    for &(text, expected) in MISDECLARED {
         assert_eq!(told(text).first().map(String::as_str), Some(expected), "{text}");
     }
 }
