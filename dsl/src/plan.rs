@@ -7,6 +7,7 @@ use crate::spec::NodeKind;
 use crate::ty::Ty;
 use crate::value::Value;
 use petgraph::graph::{DiGraph, NodeIndex};
+use petgraph::visit::EdgeRef;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -18,7 +19,8 @@ pub struct Plan {
     /// The name of the profile it was lowered for.
     pub profile: String,
     /// Where an emulated profile keeps its state (`emulate(_, dir: …)`), already relative to the
-    /// current directory; `None` = a real provider.
+    /// current directory; `None` = a real provider. A file that declares no profile has a `local`
+    /// one, with its state in `out/local` beside the file.
     pub local_dir: Option<String>,
     /// The nodes and the edges between them.
     pub graph: DiGraph<PlanNode, PlanEdge>,
@@ -134,9 +136,8 @@ pub struct PlanNode {
     /// Inserted by the planner; drawn dotted.
     pub inserted: bool,
     /// Of a `base64.decode` directly behind a stream's reader: the layer is already off the bytes
-    /// that arrive, and the node runs as a pass-through. Its reader is marked too: it hands over
-    /// the raw bytes, although its output type keeps the layer. A reader that is not marked (one
-    /// of its receivers takes base64) hands over base64.
+    /// that arrive, and the node runs as a pass-through. Its reader hands over the raw bytes, see
+    /// [`Plan::hands_raw`].
     pub elided: bool,
     /// For a source: the nodes of this plan that feed it (all writers of its resource, or the
     /// `http.post` nodes that target it).
@@ -326,6 +327,13 @@ impl Plan {
     /// The flow of a node.
     pub fn flow_of(&self, node: NodeIndex) -> &PlanFlow {
         &self.flows[self.graph[node].flow]
+    }
+
+    /// Whether a stream's reader hands over the raw bytes of its records, although its output type
+    /// has a base64 layer: all that receive from it are elided decoders. False = it encodes.
+    pub fn hands_raw(&self, reader: NodeIndex) -> bool {
+        let mut receivers = self.graph.edges(reader).filter(|edge| edge.weight().port == Port::Out);
+        receivers.all(|edge| self.graph[edge.target()].elided)
     }
 
     /// The resource of that name.

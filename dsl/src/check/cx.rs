@@ -131,7 +131,6 @@ pub(crate) struct ParamDecl<'a> {
 /// `secret name = env("X")`
 pub(crate) struct SecretDecl<'a> {
     pub name: &'a Name,
-    pub expr: &'a ast::Expr,
     pub used: bool,
 }
 
@@ -188,6 +187,5 @@ pub(crate) struct QueryDecl<'a> {
 
 /// `test "title" { … }`
 pub(crate) struct TestDecl<'a> {
-    pub title: &'a Spanned<String>,
     pub steps: &'a [ast::TestStep],
 }

@@ -91,11 +91,8 @@ fn help(text: &str, tokens: &[Token], open: usize, before: Before) -> String {
         let line = text[start..].lines().next().unwrap_or("").trim();
         return format!("write `{line}{closer}`");
     }
-    // an opener with a closer took the one that was meant for another
-    match tokens[open].partner {
-        Some(close) => {
-            format!("add `{closer}` before line {}", line_number(text, tokens[close].start))
-        }
+    match misaligned(text, tokens, open) {
+        Some(close) => format!("add `{closer}` before line {}", line_number(text, close)),
         None => match before {
             Before::NextItem(at) => {
                 let line = line_number(text, comments_above(text, at));
@@ -104,6 +101,12 @@ fn help(text: &str, tokens: &[Token], open: usize, before: Before) -> String {
             _ => format!("add `{closer}` where it ends"),
         },
     }
+}
+
+/// The closer of `open`, where it has one that was likely meant for another.
+fn misaligned(text: &str, tokens: &[Token], open: usize) -> Option<usize> {
+    let _ = text;
+    tokens[open].partner.map(|close| tokens[close].start)
 }
 
 /// Where the comments and blank lines directly above the declaration at `at` begin.

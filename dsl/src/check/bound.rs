@@ -1,0 +1,138 @@
+//! Resources against the profiles: each that is used is bound, to something that can do what the
+//! flows ask of it.
+
+use super::cx::Cx;
+use super::draft::Draft;
+use super::keys::record_in;
+use super::profile::Profile;
+use super::services::{self, Service};
+use super::types;
+use crate::ast::{ProfileBody, ResourceKind};
+use crate::problem::Problem;
+use crate::span::{Name, Span};
+use crate::ty::Ty;
+use std::collections::BTreeMap;
+
+/// Checks the bindings of every profile that has its own.
+pub(crate) fn check(cx: &mut Cx, draft: &Draft, profiles: &BTreeMap<String, Profile>) {
+    if cx.decls.profiles.is_empty() {
+        return no_profile(cx);
+    }
+    let own: Vec<(&Name, &[(Name, crate::ast::Expr)])> = cx
+        .decls
+        .profiles
+        .values()
+        .filter_map(|decl| match decl.body {
+            ProfileBody::Bindings(list) => Some((decl.name, list.as_slice())),
+            ProfileBody::Alias(_) => None,
+        })
+        .collect();
+    for (name, written) in own {
+        for resource in in_order(cx) {
+            let mentioned = written.iter().any(|(bound, _)| bound.node == resource.node);
+            if !mentioned && cx.decls.resources[resource.node.as_str()].used {
+                unbound(cx, resource, Some(name));
+            }
+        }
+        let Some(profile) = profiles.get(&name.node) else { continue };
+        for (resource, (binding, span)) in &profile.bindings {
+            let Some(service) = services::find(&binding.service) else { continue };
+            verbs(cx, draft, service, resource, *span);
+            content(cx, service, resource, *span);
+        }
+    }
+}
+
+/// The resources in the order of the file.
+pub(crate) fn in_order<'a>(cx: &Cx<'a>) -> Vec<&'a Name> {
+    let mut all: Vec<_> = cx.decls.resources.values().map(|decl| (decl.index, decl.name)).collect();
+    all.sort_by_key(|(index, _)| *index);
+    all.into_iter().map(|(_, name)| name).collect()
+}
+
+/// E0608, once for a file without any profile.
+fn no_profile(cx: &mut Cx) {
+    let used = in_order(cx).into_iter().find(|name| cx.decls.resources[name.node.as_str()].used);
+    if let Some(name) = used {
+        unbound(cx, name, None);
+    }
+}
+
+/// E0608
+fn unbound(cx: &mut Cx, resource: &Name, profile: Option<&Name>) {
+    let decl = &cx.decls.resources[resource.node.as_str()];
+    if decl.kind.node == ResourceKind::Queue {
+        return;
+    }
+    let line = services::for_kind(decl.kind.node, decl.key.is_some())
+        .map_or(String::new(), |service| service.example.replace("{}", &resource.node));
+    let problem = |message: String| {
+        Problem::error("E0608", message, resource.span, "what does it stand for?")
+    };
+    let problem = match profile {
+        Some(profile) => problem(format!(
+            "profile `{}` does not bind {} `{}`",
+            profile.node,
+            decl.kind.node.word(),
+            resource.node
+        ))
+        .label(profile.span, "no line for it here")
+        .help(format!("add a line to `profile {}`:\n\n    {line}\n", profile.node)),
+        None => problem(format!("no profile binds {} `{}`", decl.kind.node.word(), resource.node))
+            .help(format!(
+                "add profiles:\n\n    profile aws {{\n      {line}\n    }}\n    \
+                 profile local = emulate(aws, dir: \"out\")\n"
+            )),
+    };
+    cx.report(problem);
+}
+
+/// E0610: a verb that the service cannot do.
+fn verbs(cx: &mut Cx, draft: &Draft, service: &Service, resource: &str, bound: Span) {
+    let index = cx.decls.resources[resource].index;
+    let mut told = Vec::new();
+    for node in draft.graph.node_weights().filter(|node| node.resource == Some(index)) {
+        let verb = node.op.rsplit('.').next().unwrap_or_default();
+        if service.verbs.contains(&verb) || told.contains(&node.span) {
+            continue;
+        }
+        told.push(node.span);
+        let message = format!("{} cannot `{verb}`", service.title);
+        let problem = Problem::error("E0610", message, node.span, "not what it is bound to");
+        let problem = problem.label(bound, format!("bound to {}", service.title));
+        let can = services::SERVICES.iter().filter(|other| {
+            other.verbs.contains(&verb)
+                && other.kinds.iter().any(|kind| service.kinds.contains(kind))
+        });
+        let can: Vec<String> = can.map(|other| format!("`{}`", other.word)).collect();
+        let help = format!("bind `{resource}` to {}", can.join(" or "));
+        cx.report(problem.help(help));
+    }
+}
+
+/// E0610: a content that the service cannot hold.
+fn content(cx: &mut Cx, service: &Service, resource: &str, bound: Span) {
+    let ty = types::of_resource(cx, resource);
+    let decl = &cx.decls.resources[resource];
+    let (key, span) = (decl.key, decl.ty.span);
+    if service.verbs.contains(&"upsert") && key.is_none() {
+        let message =
+            format!("{} finds an item by its key, and `{resource}` has none", service.title);
+        let problem =
+            Problem::error("E0610", message, bound, format!("bound to {}", service.title));
+        let problem = problem.label(span, "no `key` clause behind this");
+        cx.report(problem.help(format!("add `key .field` to table `{resource}`")));
+    }
+    let Some(record) = record_in(&ty).filter(|_| service.verbs.contains(&"copy")) else { return };
+    let plain = |ty: &Ty| !matches!(ty.non_null(), Ty::Record(_) | Ty::List(_) | Ty::Map(..));
+    let nested =
+        record.fields.iter().find(|field| !plain(&field.ty)).map(|field| field.name.clone());
+    let nested = nested.or(record.dynamic.as_ref().map(|_| "[text]".to_string()));
+    if let Some(field) = nested {
+        let message =
+            format!("a column of {} holds one plain value, and `{field}` does not", service.title);
+        let problem =
+            Problem::error("E0610", message, bound, format!("bound to {}", service.title));
+        cx.report(problem.label(span, "what it holds").help("flatten the record with `map`"));
+    }
+}

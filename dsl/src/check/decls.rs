@@ -1,0 +1,185 @@
+//! Collects the declarations of a file by name, in whatever order they stand.
+
+use super::cx::{self, Cx, Lazy};
+use crate::ast::{File, Item, ItemKind};
+use crate::problem::Problem;
+use crate::span::{FileId, Name, SourceMap, Span};
+use std::collections::BTreeMap;
+
+/// Puts every declaration of `file` into `cx.decls`; reports names that are taken (E0202). The
+/// first declaration of a name is kept.
+pub(crate) fn collect<'a>(cx: &mut Cx<'a>, file: &'a File) {
+    let mut names = Names::default();
+    for item in &file.items {
+        match declared(item) {
+            Some((space, name)) if names.taken(cx, space, name) => {}
+            _ => add(cx, item),
+        }
+    }
+}
+
+/// The names of one kind do not clash with those of another where a reader cannot mix them up.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Space {
+    /// Params, secrets, constants, resources and nodes: what a bare word can mean in a graph or an
+    /// expression.
+    Value,
+    Type,
+    Profile,
+    Flow,
+    Query,
+    Test,
+}
+
+fn declared(item: &Item) -> Option<(Space, &Name)> {
+    Some(match &item.kind {
+        ItemKind::Use { .. } => return None,
+        ItemKind::Param { name, .. }
+        | ItemKind::Secret { name, .. }
+        | ItemKind::Const { name, .. }
+        | ItemKind::Resource { name, .. }
+        | ItemKind::Node { name, .. } => (Space::Value, name),
+        ItemKind::Type { name, .. } => (Space::Type, name),
+        ItemKind::Profile { name, .. } => (Space::Profile, name),
+        ItemKind::Flow { name, .. } => (Space::Flow, name),
+        ItemKind::Query { name, .. } => (Space::Query, name),
+        ItemKind::Test { title, .. } => (Space::Test, title),
+    })
+}
+
+#[derive(Default)]
+struct Names<'a>(BTreeMap<(Space, &'a str), Span>);
+
+impl<'a> Names<'a> {
+    fn taken(&mut self, cx: &mut Cx, space: Space, name: &'a Name) -> bool {
+        if let Some(first) = self.0.get(&(space, name.node.as_str())) {
+            duplicate(cx, name, *first);
+            return true;
+        }
+        self.0.insert((space, &name.node), name.span);
+        space == Space::Value && noun(cx, name)
+    }
+}
+
+/// E0202: `name` is there already, at `first`.
+pub(crate) fn duplicate(cx: &mut Cx, name: &Name, first: Span) {
+    let word = &name.node;
+    let problem =
+        Problem::error("E0202", format!("`{word}` is declared twice"), name.span, "again here");
+    cx.report(problem.label(first, "first here").help("rename one of them"));
+}
+
+/// E0202: `name` is the first word of a node of the language, so that `name.verb` would mean two
+/// things.
+pub(crate) fn noun(cx: &mut Cx, name: &Name) -> bool {
+    let word = name.node.as_str();
+    let free = cx.specs.values().filter(|spec| spec.resource.is_none());
+    let Some(spec) = free.into_iter().find(|spec| spec.path.split('.').next() == Some(word)) else {
+        return false;
+    };
+    let message = format!("`{word}` is taken: `{}` is a node of the language", spec.path);
+    let problem = Problem::error("E0202", message, name.span, "this name is taken");
+    cx.report(problem.help(format!("write another name, `my_{word}` say")));
+    true
+}
+
+/// The names of declarations that stand in the text and not in `file`: they could not be parsed.
+pub(crate) fn lost(files: &SourceMap, root: FileId, file: &File) -> Vec<String> {
+    let declared: Vec<&str> =
+        file.items.iter().filter_map(declared).map(|(_, name)| name.node.as_str()).collect();
+    let mut lost = Vec::new();
+    for line in files.file(root).text.lines() {
+        let mut words = line.split(|c: char| !c.is_alphanumeric() && c != '_');
+        let begins = words.next().is_some_and(|word| !word.is_empty());
+        let name = words.find(|word| !word.is_empty()).filter(|_| begins);
+        lost.extend(name.filter(|name| !declared.contains(name)).map(str::to_string));
+    }
+    lost
+}
+
+/// Whether a problem only says that one of the `lost` names is not known.
+pub(crate) fn about(files: &SourceMap, problem: &Problem, lost: &[String]) -> bool {
+    let span = problem.primary();
+    if problem.code != "E0201" || span.is_empty() {
+        return false;
+    }
+    let text = files.text(span);
+    let first = text.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default();
+    lost.iter().any(|name| name == first)
+}
+
+fn add<'a>(cx: &mut Cx<'a>, item: &'a Item) {
+    let decls = &mut cx.decls;
+    match &item.kind {
+        ItemKind::Use { path, .. } => {
+            let instead = "copy the declarations into this file";
+            cx.unsupported(path.span, "use", instead);
+        }
+        ItemKind::Param { name, ty, default } => {
+            let value = Lazy::Todo;
+            let decl = cx::ParamDecl { name, ty, default: default.as_ref(), value, used: false };
+            decls.params.insert(&name.node, decl);
+        }
+        ItemKind::Secret { name, .. } => {
+            decls.secrets.insert(&name.node, cx::SecretDecl { name, used: false });
+        }
+        ItemKind::Const { name, ty, value } => {
+            let decl = cx::ConstDecl {
+                name,
+                ty: ty.as_ref(),
+                expr: value,
+                value: Lazy::Todo,
+                used: false,
+            };
+            decls.consts.insert(&name.node, decl);
+        }
+        ItemKind::Type { name, ty } => {
+            let decl = cx::TypeDecl { name, ty, resolved: Lazy::Todo, used: false };
+            decls.types.insert(&name.node, decl);
+        }
+        ItemKind::Node { name, params, input, output, body } => {
+            let input = input.as_ref();
+            let decl = cx::NodeDecl { name, formals: params, input, output, body, used: false };
+            decls.nodes.insert(&name.node, decl);
+        }
+        ItemKind::Resource { .. } => add_resource(cx, item),
+        ItemKind::Profile { name, body } => {
+            decls.profiles.insert(&name.node, cx::ProfileDecl { name, body });
+        }
+        ItemKind::Flow { .. } | ItemKind::Query { .. } | ItemKind::Test { .. } => {
+            add_runnable(cx, item);
+        }
+    }
+}
+
+fn add_resource<'a>(cx: &mut Cx<'a>, item: &'a Item) {
+    let ItemKind::Resource { kind, name, ty, key, into } = &item.kind else { return };
+    let decl = cx::ResourceDecl {
+        name,
+        kind,
+        ty,
+        key: key.as_ref(),
+        into: into.as_ref(),
+        resolved: Lazy::Todo,
+        used: false,
+        index: cx.decls.resources.len(),
+    };
+    cx.decls.resources.insert(&name.node, decl);
+}
+
+fn add_runnable<'a>(cx: &mut Cx<'a>, item: &'a Item) {
+    let decls = &mut cx.decls;
+    let doc = item.doc.as_deref();
+    match &item.kind {
+        ItemKind::Flow { name, guarantee, body } => {
+            let (guarantee, index) = (guarantee.as_ref(), decls.flows.len());
+            decls.flows.insert(&name.node, cx::FlowDecl { name, guarantee, body, doc, index });
+        }
+        ItemKind::Query { name, on, chart, sql } => {
+            let (chart, index) = (chart.as_ref(), decls.queries.len());
+            decls.queries.insert(&name.node, cx::QueryDecl { name, on, chart, sql, doc, index });
+        }
+        ItemKind::Test { steps, .. } => decls.tests.push(cx::TestDecl { steps }),
+        _ => {}
+    }
+}

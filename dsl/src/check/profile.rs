@@ -1,0 +1,249 @@
+//! Profiles: what each resource is bound to, and whether the provider allows it.
+
+use super::cx::Cx;
+use super::options::{self, Given, Owner, unit_text};
+use super::scope::Scope;
+use super::services::{self, SERVICES, Service};
+use super::{consts, decls, suggest};
+use crate::ast::{Arg, Expr, ExprKind, ProfileBody};
+use crate::plan::Binding;
+use crate::problem::Problem;
+use crate::quotas;
+use crate::span::{Name, Span};
+use crate::spec::OptionTy;
+use crate::ty::Ty;
+use crate::value::Value;
+use std::collections::BTreeMap;
+
+/// A checked profile.
+#[derive(Clone, Default)]
+pub(crate) struct Profile {
+    /// What it binds, by resource.
+    pub bindings: BTreeMap<String, (Binding, Span)>,
+    /// Where an emulated one keeps its state, relative to the current directory.
+    pub dir: Option<String>,
+}
+
+/// Checks every profile; `chosen` is the one to lower for, where the request or the file says.
+pub(crate) fn check_all(cx: &mut Cx, chosen: Option<&str>) -> BTreeMap<String, Profile> {
+    let mut checked = BTreeMap::new();
+    let mut aliases = Vec::new();
+    let bodies: Vec<(&Name, &ProfileBody)> =
+        cx.decls.profiles.values().map(|decl| (decl.name, decl.body)).collect();
+    let base = bodies.iter().find_map(|(name, body)| match body {
+        ProfileBody::Alias(expr) if chosen == Some(name.node.as_str()) => base(expr),
+        _ => None,
+    });
+    for (name, body) in bodies {
+        let name_is = |other: Option<&str>| other == Some(name.node.as_str());
+        cx.chosen = cx.request.run && (name_is(chosen) || name_is(base));
+        match body {
+            ProfileBody::Alias(expr) => aliases.push((name, alias(cx, name, expr))),
+            ProfileBody::Bindings(list) => {
+                let bindings = bindings(cx, list);
+                let profile = Profile { bindings, ..Profile::default() };
+                checked.insert(name.node.clone(), profile);
+            }
+        }
+    }
+    cx.chosen = false;
+    for (name, alias) in aliases {
+        let Some((base, dir)) = alias else { continue };
+        let bindings = checked.get(&base).map(|base| base.bindings.clone()).unwrap_or_default();
+        checked.insert(name.node.clone(), Profile { bindings, dir: Some(dir) });
+    }
+    checked
+}
+
+/// The word in `emulate(word, …)`.
+fn base(expr: &Expr) -> Option<&str> {
+    let ExprKind::Call { args, .. } = &expr.kind else { return None };
+    args.iter().find_map(|arg| match &arg.value.kind {
+        ExprKind::Ident(word) if arg.name.is_none() => Some(word.as_str()),
+        _ => None,
+    })
+}
+
+/// `emulate(aws, dir: "…")`: the base and the directory.
+fn alias(cx: &mut Cx, name: &Name, expr: &Expr) -> Option<(String, String)> {
+    let usage = format!("write `profile {} = emulate(aws, dir: \"out\")`", name.node);
+    let call = match &expr.kind {
+        ExprKind::Call { of, args } => Some((of, args)),
+        _ => None,
+    };
+    let Some((_, args)) =
+        call.filter(|(of, _)| matches!(&of.kind, ExprKind::Ident(word) if word == "emulate"))
+    else {
+        let message = "a profile is made of bindings, or emulates another";
+        cx.report(Problem::error("E0201", message, expr.span, "not `emulate(…)`").help(usage));
+        return None;
+    };
+    let (mut base, mut dir) = (None, None);
+    for arg in args {
+        match arg.name.as_ref().map(|name| name.node.as_str()) {
+            None if base.is_none() => base = Some(emulated(cx, &arg.value)?),
+            Some("dir") => dir = consts::value(cx, &arg.value, &Scope::empty(), Some(&Ty::Path)),
+            _ => {
+                let span = arg.name.as_ref().map_or(arg.value.span, |name| name.span);
+                let message = "`emulate` has no such option";
+                cx.report(Problem::error("E0203", message, span, "not an option").help(usage));
+                return None;
+            }
+        }
+    }
+    let given = args.iter().any(|arg| arg.name.as_ref().is_some_and(|name| name.node == "dir"));
+    if base.is_none() || !given {
+        let what = if base.is_none() { "the profile to emulate" } else { "`dir`" };
+        let message = format!("`emulate` needs {what}");
+        cx.report(Problem::error("E0204", message, expr.span, "something is missing").help(usage));
+        return None;
+    }
+    let (dir, _) = dir?;
+    Some((base?, dir.as_text()?.to_string()))
+}
+
+/// The name of the profile that is emulated.
+fn emulated(cx: &mut Cx, expr: &Expr) -> Option<String> {
+    let word = match &expr.kind {
+        ExprKind::Ident(word) => word.clone(),
+        _ => cx.files.text(expr.span).to_string(),
+    };
+    match cx.decls.profiles.get(word.as_str()).map(|decl| decl.body) {
+        Some(ProfileBody::Bindings(_)) => Some(word),
+        Some(ProfileBody::Alias(_)) => {
+            let message = format!("profile `{word}` emulates another itself");
+            let problem = Problem::error("E0201", message, expr.span, "binds nothing");
+            cx.report(problem.help("name the profile with the bindings"));
+            None
+        }
+        None => {
+            let message = format!("there is no profile `{word}`");
+            let names: Vec<&str> = cx.decls.profiles.keys().copied().collect();
+            let help = match suggest::nearest(&word, names) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("declare it: `profile {word} {{ … }}`"),
+            };
+            cx.report(Problem::error("E0201", message, expr.span, "not declared").help(help));
+            None
+        }
+    }
+}
+
+/// The bindings of one profile.
+fn bindings(cx: &mut Cx, list: &[(Name, Expr)]) -> BTreeMap<String, (Binding, Span)> {
+    let mut bound: BTreeMap<String, (Binding, Span)> = BTreeMap::new();
+    let mut seen: BTreeMap<&str, Span> = BTreeMap::new();
+    for (name, expr) in list {
+        if let Some(first) = seen.insert(&name.node, name.span) {
+            decls::duplicate(cx, name, first);
+            continue;
+        }
+        if name.node == "region" && !cx.decls.resources.contains_key("region") {
+            consts::value(cx, expr, &Scope::empty(), Some(&Ty::Text));
+            continue;
+        }
+        if let Some(binding) = binding(cx, name, expr) {
+            bound.insert(name.node.clone(), (binding, name.span));
+        }
+    }
+    bound
+}
+
+/// `orders = kinesis("APIData", shards: 1)`
+fn binding(cx: &mut Cx, name: &Name, expr: &Expr) -> Option<Binding> {
+    let Some(decl) = cx.decls.resources.get(name.node.as_str()) else {
+        unknown_resource(cx, name);
+        return None;
+    };
+    let (kind, keyed, declared) = (decl.kind.node, decl.key.is_some(), decl.name.span);
+    let example = services::for_kind(kind, keyed)
+        .map_or(String::new(), |service| service.example.replace("{}", &name.node));
+    let (word, args, span) = match &expr.kind {
+        ExprKind::Call { of, args } => match &of.kind {
+            ExprKind::Ident(word) => (word.as_str(), args.as_slice(), of.span),
+            _ => ("", args.as_slice(), of.span),
+        },
+        _ => ("", &[][..], expr.span),
+    };
+    let Some(service) = services::find(word) else {
+        let written = cx.files.text(span).to_string();
+        let message = format!("`{written}` is no service that a {} can be bound to", kind.word());
+        let near = suggest::nearest(word, SERVICES.iter().map(|service| service.word));
+        let help = match near {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("write `{example}`"),
+        };
+        cx.report(Problem::error("E0201", message, span, "not a service").help(help));
+        return None;
+    };
+    if !service.kinds.contains(&kind) {
+        let message =
+            format!("`{}` is a {}, and {} is none", name.node, kind.word(), service.title);
+        let problem =
+            Problem::error("E0610", message, span, format!("cannot be a {}", kind.word()));
+        let problem = problem.label(declared, format!("a {}", kind.word()));
+        cx.report(problem.help(format!("write `{example}`")));
+        return None;
+    }
+    arguments(cx, service, span, args)
+}
+
+/// The arguments of a binding function, within the provider's limits.
+fn arguments(cx: &mut Cx, service: &'static Service, span: Span, args: &[Arg]) -> Option<Binding> {
+    let owner = Owner { name: service.word, span, options: service.options };
+    let mut given = options::check(cx, owner, Some(args), &Scope::empty());
+    for (option, limit) in service.limits {
+        over_limit(cx, service, &given, option, limit);
+    }
+    let Some(Value::Text(name)) = given.values.remove("name") else { return None };
+    let at = given.spans.get("name").copied().unwrap_or(span);
+    if let Some(rule) = quotas::aws().name(service.word)
+        && !rule.allows(&name)
+    {
+        let message = format!("`{name}` is no legal name in {}", service.title);
+        let problem = Problem::error("E0607", message, at, format!("takes {}", rule.rule));
+        let help = match rule.corrected(&name) {
+            Some(corrected) => format!("write \"{corrected}\""),
+            None => format!("a name has {}", rule.rule),
+        };
+        cx.report(problem.help(help));
+        return None;
+    }
+    Some(Binding { service: service.word.into(), name, options: given.values })
+}
+
+/// E0604
+fn over_limit(cx: &mut Cx, service: &Service, given: &Given, option: &str, id: &str) {
+    let (quotas, limit) = (quotas::aws(), quotas::aws().limit(id));
+    let Some(span) = given.spans.get(option).copied() else { return };
+    let (found, ty, factor) = match given.values.get(option) {
+        Some(Value::Size(bytes)) => (i64::try_from(*bytes).unwrap_or(i64::MAX), OptionTy::Size, 1),
+        Some(Value::Duration(ns)) => (*ns, OptionTy::Duration, 1_000_000),
+        Some(Value::Int(int)) => (*int, OptionTy::Int, 1),
+        _ => return,
+    };
+    let bound = |value: u64| i64::try_from(value).unwrap_or(i64::MAX).saturating_mul(factor);
+    let (min, max) = (bound(limit.min), bound(limit.max));
+    if (min..=max).contains(&found) {
+        return;
+    }
+    let text = |number| unit_text(ty, number);
+    let (side, end) = if found > max { ("over", "largest") } else { ("under", "smallest") };
+    let written = cx.files.text(span).to_string();
+    let message =
+        format!("`{option}: {written}` is {side} {}'s {end} {}", service.title, limit.what);
+    let label =
+        format!("{} takes {} to {} (as of {})", service.title, text(min), text(max), quotas.date);
+    let help = format!("use `{option}: {}`", text(found.clamp(min, max)));
+    cx.report(Problem::error("E0604", message, span, label).help(help));
+}
+
+fn unknown_resource(cx: &mut Cx, name: &Name) {
+    let names: Vec<&str> = cx.decls.resources.keys().copied().collect();
+    let message = format!("there is no resource `{}` to bind", name.node);
+    let help = match suggest::nearest(&name.node, names) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("declare it: `stream {} : …`, or remove this line", name.node),
+    };
+    cx.report(Problem::error("E0201", message, name.span, "not declared").help(help));
+}

@@ -1,6 +1,0 @@
-//! Tests of the checker on pieces of text.
-
-mod exprs;
-mod harness;
-mod records;
-mod types;
