@@ -68,7 +68,7 @@ pub struct Compiled(Tree);
 /// The result of an expression.
 #[derive(Debug)]
 pub struct Evaluated {
-    /// A value for each row, of the expression's type ([`crate::schema::data_type`]); without meaning
+    /// A value for each row, of the type that [`crate::schema::data_type`] gives; without meaning
     /// where `faults` names the row.
     pub values: ArrayRef,
     /// The rows that failed.

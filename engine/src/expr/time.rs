@@ -91,6 +91,26 @@ pub fn parse_naive(text: &[u8]) -> Result<i64, TimeError> {
     }
 }
 
+/// A time with the month first, as UTC: `12/1/2010 8:26`, with or without seconds.
+pub fn parse_month_first(text: &[u8]) -> Result<i64, TimeError> {
+    use Step::{Literal, Part, Year};
+    const STEPS: [Step; 11] = [
+        Part(0),
+        Literal(b'/'),
+        Part(1),
+        Literal(b'/'),
+        Year,
+        Literal(b' '),
+        Part(2),
+        Literal(b':'),
+        Part(3),
+        Literal(b':'),
+        Part(4),
+    ];
+    let seconds = parse_steps(&STEPS[..9], text).or_else(|| parse_steps(&STEPS, text));
+    nanoseconds(i128::from(seconds.ok_or(TimeError::Format)?) * i128::from(SECOND_NS))
+}
+
 /// A date, a time and what stands behind them.
 fn parse_local(text: &[u8]) -> Option<(i128, &[u8])> {
     let day = parse_day(text.get(..10)?)?;

@@ -16,4 +16,8 @@
 //! | list, map, record | an array, an object, an object |
 //! | null | `null` |
 
+pub mod decode;
 pub mod encode;
+pub mod scan;
+pub mod shape;
+mod values;

@@ -1,0 +1,194 @@
+//! What is decoded, and what is refused.
+
+use super::*;
+use crate::json::encode::encode;
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Decimal128Type, Int64Type, TimestampNanosecondType};
+use dsl::ty::{Field, Ty};
+
+fn record(fields: &[(&str, Ty)]) -> RecordTy {
+    let field =
+        |(name, ty): &(&str, Ty)| Field { name: (*name).into(), ty: ty.clone(), span: None };
+    RecordTy { fields: fields.iter().map(field).collect(), ..RecordTy::default() }
+}
+
+fn line() -> RecordTy {
+    record(&[
+        ("InvoiceNo", Ty::Text),
+        ("Description", Ty::Text.nullable()),
+        ("Quantity", Ty::Int),
+        ("InvoiceDate", Ty::Timestamp),
+        ("UnitPrice", Ty::Decimal { precision: 10, scale: 3 }),
+        ("CustomerID", Ty::Text.nullable()),
+    ])
+}
+
+fn decode(record: &RecordTy, lenient: bool, rows: &[&str]) -> Decoded {
+    let options = Options { lenient, timestamp: None };
+    let payloads = BinaryArray::from_iter_values(rows.iter().map(|row| row.as_bytes()));
+    Decoder::new(record, options).decode(&payloads)
+}
+
+fn message(record: &RecordTy, lenient: bool, row: &str) -> String {
+    let decoded = decode(record, lenient, &[row]);
+    assert_eq!(decoded.columns.num_rows() + decoded.faults.len(), 1, "{row}");
+    decoded.faults.first().map_or(String::new(), |fault| {
+        assert_eq!(fault.payload, row.as_bytes());
+        format!("{}: {}", fault.code, fault.message)
+    })
+}
+
+fn texts(decoded: &Decoded) -> Vec<String> {
+    let rows = encode(&decoded.columns);
+    rows.iter().flatten().map(|row| String::from_utf8(row.to_vec()).unwrap()).collect()
+}
+
+const GOOD: &str = r#"{"InvoiceNo":"536365","Description":"WHITE \"T\" \u00a3","Quantity":6,"#;
+const REST: &str = r#""InvoiceDate":"2010-12-01T08:26:00Z","UnitPrice":2.55,"CustomerID":null}"#;
+
+#[test]
+fn strict_reads_what_encode_writes() {
+    let good = format!("{GOOD}{REST}");
+    let decoded = decode(&line(), false, &[&good, &format!(" {good}\r\n")]);
+    assert!(decoded.faults.is_empty());
+    assert_eq!(decoded.columns.schema(), engine::schema::arrow_schema(&Ty::Record(line())));
+    let column = |name| decoded.columns.column_by_name(name).unwrap();
+    assert_eq!(column("UnitPrice").as_primitive::<Decimal128Type>().values(), &[2550, 2550]);
+    let times = column("InvoiceDate").as_primitive::<TimestampNanosecondType>();
+    assert_eq!(times.value(0), 1_291_191_960_000_000_000);
+    assert_eq!(column("Description").as_string::<i32>().value(0), "WHITE \"T\" £");
+    let again = texts(&decoded);
+    let twice = decode(&line(), false, &[&again[0]]);
+    assert_eq!(texts(&twice)[0], again[0]);
+}
+
+#[test]
+fn strict_names_the_field_and_what_was_found() {
+    let with = |from: &str, to: &str| format!("{GOOD}{REST}").replace(from, to);
+    let cases = [
+        (with("6,", "\"six\","), "json_value: `Quantity` is `int`, and this is text \"six\""),
+        (with("6,", "6.0,"), "json_value: `Quantity`: number 6.0 is not a whole number of 64 bits"),
+        (with("\"536365\"", "536365"), {
+            "json_value: `InvoiceNo` is `text`, and this is number 536365"
+        }),
+        (with("\"536365\"", "null"), "json_value: `InvoiceNo` is `text`, and this is null"),
+        (with("\"Quantity\":6,", ""), "json_value: `Quantity` is missing"),
+        (with("2.55", "2.5555"), {
+            "json_value: `UnitPrice`: number 2.5555 has too many digits behind the point, \
+             and the type is decimal(10, 3)"
+        }),
+        (with("2010-12-01T08:26:00Z", "12/1/2010 8:26"), {
+            "json_value: `InvoiceDate`: text \"12/1/2010 8:26\" is not a timestamp of that form"
+        }),
+        ("[1]".into(), "json_value: an object is wanted, and this is an array"),
+        ("{} x".into(), "json_syntax: no JSON: at byte 4, something stands behind the value"),
+        ("".into(), "json_syntax: no JSON: at byte 1, a value is missing"),
+        ("{\"a\":}".into(), "json_syntax: no JSON: at byte 6, this begins no value"),
+        ("{\"a\":1".into(), "json_syntax: no JSON: at byte 7, `,` or `}` is missing"),
+    ];
+    for (row, expected) in cases {
+        assert_eq!(message(&line(), false, &row), expected, "{row}");
+    }
+}
+
+#[test]
+fn lenient_takes_what_the_original_client_posts() {
+    let row = |no: &str, id: &str| {
+        format!(r#"{{"invoiceno":{no},"Extra":[{{}}],"Description":null,"QUANTITY":"6","#)
+            + &format!(r#""InvoiceDate":"12\/1\/2010 8:26","UnitPrice":"2.55","CustomerID":{id}}}"#)
+    };
+    let rows = [
+        row("536365", "17850"),
+        row("536365.0", "17850.0"),
+        row("\"536365\"", "\"17850\""),
+        row("5.36365e5", "null"),
+    ];
+    let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
+    let decoded = decode(&line(), true, &rows);
+    assert!(decoded.faults.is_empty(), "{:?}", decoded.faults);
+    assert_eq!(decoded.ignored_keys, 4);
+    let want = |id: &str| {
+        format!(r#"{{"InvoiceNo":"536365","Description":null,"Quantity":6,"InvoiceDate":"#)
+            + &format!(r#""2010-12-01T08:26:00Z","UnitPrice":2.55,"CustomerID":{id}}}"#)
+    };
+    let id = "\"17850\"";
+    assert_eq!(texts(&decoded), [want(id), want(id), want(id), want("null")]);
+}
+
+#[test]
+fn bad_rows_leave_the_others_in_place() {
+    let record = record(&[("a", Ty::Int), ("b", Ty::Text)]);
+    let rows = [r#"{"a":1,"b":"x"}"#, r#"{"a":null,"b":7}"#, "no", r#"{"b":"y","a":2,"a":3}"#];
+    let decoded = decode(&record, false, &rows);
+    assert_eq!(decoded.kept, BooleanArray::from(vec![true, false, false, true]));
+    let a = decoded.columns.column(0).as_primitive::<Int64Type>();
+    assert_eq!(a.values(), &[1, 3]);
+    let found: Vec<(usize, &str)> =
+        decoded.faults.iter().map(|fault| (fault.row, fault.code)).collect();
+    assert_eq!(found, [(1, "json_value"), (2, "json_syntax")]);
+    assert_eq!(decoded.faults[0].meta, [("field", "a".to_string())]);
+}
+
+#[test]
+fn bytes_that_are_not_utf8_are_no_json() {
+    let record = record(&[("a", Ty::Text)]);
+    let mut bad = br#"{"a":"caf"#.to_vec();
+    bad.extend([0xE9, b'"', b'}']);
+    // Each of the last two rows alone is broken, both together are valid text.
+    let rows: Vec<Vec<u8>> =
+        vec![bad, br#"{"a":"ok"}"#.to_vec(), b"{\"a\":\"\xC3".to_vec(), b"\xA9\"}".to_vec()];
+    let payloads = BinaryArray::from_iter_values(&rows);
+    let decoded = Decoder::new(&record, Options::default()).decode(&payloads);
+    assert_eq!(decoded.faults.len(), 3);
+    assert_eq!(decoded.faults[0].message, "no JSON: at byte 10, bytes are not UTF-8");
+    let whole = BinaryArray::from_iter_values(&rows[2..]);
+    assert_eq!(Decoder::new(&record, Options::default()).decode(&whole).faults.len(), 2);
+}
+
+#[test]
+fn an_exact_key_beats_one_in_another_case() {
+    let record = record(&[("a", Ty::Int)]);
+    let rows = [r#"{"a":1,"A":2}"#, r#"{"A":2,"a":1}"#, r#"{"A":2,"A":3}"#, r#"{"\u0061":4}"#];
+    let decoded = decode(&record, true, &rows);
+    assert_eq!(decoded.columns.column(0).as_primitive::<Int64Type>().values(), &[1, 1, 3, 4]);
+}
+
+#[test]
+fn nested_types_and_their_faults() {
+    let stock = Ty::Record(record(&[("n", Ty::Int), ("t", Ty::Text.nullable())]));
+    let record = record(&[
+        ("list", Ty::List(Box::new(Ty::Int))),
+        ("map", Ty::Map(Box::new(Ty::Text), Box::new(stock.clone())).nullable()),
+        ("stock", stock.nullable()),
+        ("raw", Ty::Bytes.nullable()),
+        ("kind", Ty::Literal("bar".into()).nullable()),
+    ]);
+    let good = concat!(
+        r#"{"list":[1,2],"map":{"x":{"n":1,"t":"a"},"y":{"n":2,"t":null}},"#,
+        r#""stock":null,"raw":"AAE=","kind":"bar"}"#
+    );
+    let rows = [
+        good,
+        r#"{"list":[1,"2"]}"#,
+        r#"{"list":[],"map":{"x":{"n":1},"x":{"n":true}}}"#,
+        r#"{"list":[],"stock":{"t":"b"}}"#,
+        r#"{"list":[],"raw":"A"}"#,
+        r#"{"list":[],"kind":"pie"}"#,
+        r#"{"list":[],"stock":{"n":3}}"#,
+    ];
+    let decoded = decode(&record, false, &rows);
+    assert_eq!(decoded.columns.schema(), engine::schema::arrow_schema(&Ty::Record(record)));
+    let messages: Vec<&str> = decoded.faults.iter().map(|fault| fault.message.as_str()).collect();
+    assert_eq!(
+        messages,
+        [
+            "`list` is `int`, and this is text \"2\"",
+            "`n` is `int`, and this is true",
+            "`n` is missing",
+            "`raw`: text \"A\" is not base64",
+            "`kind`: text \"pie\" is not `\"bar\"`",
+        ]
+    );
+    let last = r#"{"list":[],"map":null,"stock":{"n":3,"t":null},"raw":null,"kind":null}"#;
+    assert_eq!(texts(&decoded), [good, last]);
+}

@@ -1,0 +1,405 @@
+//! The syntax of JSON: where each value begins and ends, and of what kind it is.
+
+use arrow_array::BinaryArray;
+
+/// How deep values may be nested.
+pub const DEPTH_MAX: usize = 64;
+
+/// What a value is, before its type is asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Kind {
+    /// The key is not there.
+    #[default]
+    Missing,
+    /// What holds it is not there, or is no JSON: nothing to say about it.
+    Absent,
+    /// `null`
+    Null,
+    /// `true`
+    True,
+    /// `false`
+    False,
+    /// A number.
+    Number,
+    /// A string without escapes.
+    Text,
+    /// A string with escapes.
+    Escaped,
+    /// An object.
+    Object,
+    /// An array.
+    Array,
+}
+
+/// A value and where it stands: `start..end` in bytes, for a string what is between the quotes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Token {
+    /// What it is.
+    pub kind: Kind,
+    /// Its key was written as the field is; else only as lenient decoding takes it.
+    pub exact: bool,
+    /// First byte.
+    pub start: u32,
+    /// One past the last byte.
+    pub end: u32,
+}
+
+impl Token {
+    /// The value's bytes in the text that was scanned.
+    pub fn bytes<'a>(&self, text: &'a [u8]) -> &'a [u8] {
+        &text[self.start as usize..self.end as usize]
+    }
+}
+
+/// Why a text is not JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SyntaxError {
+    /// Where, in bytes from the start of the text that was scanned.
+    pub at: usize,
+    /// Completes "at byte n, …".
+    pub what: &'static str,
+}
+
+/// Scans `text[..]`, which is UTF-8.
+#[derive(Clone, Copy, Debug)]
+pub struct Scanner<'a> {
+    text: &'a [u8],
+    /// The next byte.
+    pub at: usize,
+}
+
+impl<'a> Scanner<'a> {
+    /// Begins at byte `at`; the text ends where `text` ends.
+    pub fn new(text: &'a [u8], at: usize) -> Scanner<'a> {
+        Scanner { text, at }
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.text.get(self.at).copied()
+    }
+
+    fn error<T>(&self, what: &'static str) -> Result<T, SyntaxError> {
+        Err(SyntaxError { at: self.at, what })
+    }
+
+    /// Passes blanks.
+    pub fn blanks(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\n' | b'\r' | b'\t')) {
+            self.at += 1;
+        }
+    }
+
+    /// Passes blanks and then `byte`, if it is there.
+    pub fn eat(&mut self, byte: u8) -> bool {
+        self.blanks();
+        let there = self.peek() == Some(byte);
+        self.at += usize::from(there);
+        there
+    }
+
+    /// After blanks, nothing is left.
+    pub fn at_end(&mut self) -> bool {
+        self.blanks();
+        self.at == self.text.len()
+    }
+
+    /// Passes one value of any kind; `depth` is how deep it stands.
+    pub fn value(&mut self, depth: usize) -> Result<Token, SyntaxError> {
+        self.blanks();
+        let start = self.at;
+        let kind = match self.peek() {
+            Some(b'"') => return self.string(),
+            Some(b'{') => return self.object(depth, |_, _| ()),
+            Some(b'[') => return self.array(depth, |_| ()),
+            Some(b'-' | b'0'..=b'9') => {
+                self.number()?;
+                Kind::Number
+            }
+            Some(b't') => self.word(b"true", Kind::True)?,
+            Some(b'f') => self.word(b"false", Kind::False)?,
+            Some(b'n') => self.word(b"null", Kind::Null)?,
+            None => return self.error("a value is missing"),
+            Some(_) => return self.error("this begins no value"),
+        };
+        Ok(self.token(kind, start, self.at))
+    }
+
+    fn token(&self, kind: Kind, start: usize, end: usize) -> Token {
+        Token { kind, exact: true, start: start as u32, end: end as u32 }
+    }
+
+    fn word(&mut self, word: &[u8], kind: Kind) -> Result<Kind, SyntaxError> {
+        if !self.text[self.at..].starts_with(word) {
+            return self.error("this begins no value");
+        }
+        self.at += word.len();
+        Ok(kind)
+    }
+
+    fn number(&mut self) -> Result<(), SyntaxError> {
+        self.at += usize::from(self.peek() == Some(b'-'));
+        match self.peek() {
+            Some(b'0') => self.at += 1,
+            _ => self.digits()?,
+        }
+        if self.peek() == Some(b'.') {
+            self.at += 1;
+            self.digits()?;
+        }
+        if matches!(self.peek(), Some(b'e' | b'E')) {
+            self.at += 1;
+            self.at += usize::from(matches!(self.peek(), Some(b'+' | b'-')));
+            self.digits()?;
+        }
+        Ok(())
+    }
+
+    fn digits(&mut self) -> Result<(), SyntaxError> {
+        let start = self.at;
+        while matches!(self.peek(), Some(b'0'..=b'9')) {
+            self.at += 1;
+        }
+        if self.at == start { self.error("a digit is missing") } else { Ok(()) }
+    }
+
+    fn string(&mut self) -> Result<Token, SyntaxError> {
+        self.at += 1;
+        let start = self.at;
+        let mut kind = Kind::Text;
+        loop {
+            match self.peek() {
+                Some(b'"') => break,
+                Some(b'\\') => {
+                    kind = Kind::Escaped;
+                    self.escape()?;
+                }
+                Some(0..=0x1F) => return self.error("a control character stands in a string"),
+                Some(_) => self.at += 1,
+                None => return self.error("a string is not closed"),
+            }
+        }
+        let token = self.token(kind, start, self.at);
+        self.at += 1;
+        Ok(token)
+    }
+
+    fn escape(&mut self) -> Result<(), SyntaxError> {
+        match self.text.get(self.at + 1) {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 2,
+            Some(b'u') => {
+                let unit = self.unit(self.at);
+                let pair = match unit {
+                    Some(0xD800..=0xDBFF) => {
+                        matches!(self.unit(self.at + 6), Some(0xDC00..=0xDFFF))
+                    }
+                    Some(0xDC00..=0xDFFF) | None => return self.error("no such escape"),
+                    Some(_) => {
+                        self.at += 6;
+                        return Ok(());
+                    }
+                };
+                if !pair {
+                    return self.error("half of a surrogate pair");
+                }
+                self.at += 12;
+            }
+            _ => return self.error("no such escape"),
+        }
+        Ok(())
+    }
+
+    /// The code unit of `\uXXXX` at `at`.
+    fn unit(&self, at: usize) -> Option<u16> {
+        let digits = self.text.get(at..at + 6)?.strip_prefix(b"\\u")?;
+        let digits = std::str::from_utf8(digits).ok()?;
+        // `from_str_radix` alone would take a sign.
+        let hex = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+        if hex { u16::from_str_radix(digits, 16).ok() } else { None }
+    }
+
+    /// Passes an object, which begins here; `each` gets every key and its value.
+    pub fn object(
+        &mut self,
+        depth: usize,
+        mut each: impl FnMut(Token, Token),
+    ) -> Result<Token, SyntaxError> {
+        if depth >= DEPTH_MAX {
+            return self.error("values are nested more than 64 deep");
+        }
+        let start = self.at;
+        self.at += 1;
+        if !self.eat(b'}') {
+            loop {
+                self.blanks();
+                if self.peek() != Some(b'"') {
+                    return self.error("a key in quotes is missing");
+                }
+                let key = self.string()?;
+                if !self.eat(b':') {
+                    return self.error("`:` is missing");
+                }
+                let value = self.value(depth + 1)?;
+                each(key, value);
+                if self.eat(b'}') {
+                    break;
+                }
+                if !self.eat(b',') {
+                    return self.error("`,` or `}` is missing");
+                }
+            }
+        }
+        Ok(self.token(Kind::Object, start, self.at))
+    }
+
+    /// Passes an array, which begins here; `each` gets every item.
+    pub fn array(
+        &mut self,
+        depth: usize,
+        mut each: impl FnMut(Token),
+    ) -> Result<Token, SyntaxError> {
+        if depth >= DEPTH_MAX {
+            return self.error("values are nested more than 64 deep");
+        }
+        let start = self.at;
+        self.at += 1;
+        if !self.eat(b']') {
+            loop {
+                each(self.value(depth + 1)?);
+                if self.eat(b']') {
+                    break;
+                }
+                if !self.eat(b',') {
+                    return self.error("`,` or `]` is missing");
+                }
+            }
+        }
+        Ok(self.token(Kind::Array, start, self.at))
+    }
+}
+
+/// Appends the text of a string with escapes, as [`Scanner`] accepted it.
+pub fn unescape(escaped: &[u8], out: &mut Vec<u8>) {
+    let mut rest = escaped;
+    while let Some(at) = memchr::memchr(b'\\', rest) {
+        out.extend_from_slice(&rest[..at]);
+        let letter = rest[at + 1];
+        rest = &rest[at + 2..];
+        let plain = match letter {
+            b'b' => 0x08,
+            b'f' => 0x0C,
+            b'n' => b'\n',
+            b'r' => b'\r',
+            b't' => b'\t',
+            b'u' => {
+                let units = std::str::from_utf8(&rest[..4]).unwrap_or_default();
+                let unit = |digits: &str| u32::from_str_radix(digits, 16).unwrap_or_default();
+                let mut code = unit(units);
+                rest = &rest[4..];
+                if (0xD800..0xDC00).contains(&code) {
+                    let low = unit(std::str::from_utf8(&rest[2..6]).unwrap_or_default());
+                    code = 0x1_0000 + ((code - 0xD800) << 10) + low.wrapping_sub(0xDC00);
+                    rest = &rest[6..];
+                }
+                let letter = char::from_u32(code).expect("the scanner took only whole characters");
+                out.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes());
+                continue;
+            }
+            plain => plain,
+        };
+        out.push(plain);
+    }
+    out.extend_from_slice(rest);
+}
+
+/// The lines of a text as rows, without their line breaks; blank lines are left out.
+pub fn lines(text: &[u8]) -> BinaryArray {
+    let lines = text.split(|&byte| byte == b'\n');
+    BinaryArray::from_iter_values(lines.filter(|line| !line.trim_ascii().is_empty()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scan(text: &str) -> Result<Kind, SyntaxError> {
+        let mut scanner = Scanner::new(text.as_bytes(), 0);
+        let token = scanner.value(0)?;
+        if scanner.at_end() { Ok(token.kind) } else { scanner.error("more") }
+    }
+
+    #[test]
+    fn takes_what_serde_takes_and_nothing_else() {
+        for text in [
+            "1",
+            "-0",
+            "0.5",
+            "1e9",
+            "-1.5E-3",
+            "true",
+            "null",
+            "[]",
+            "[1, [2]]",
+            "{}",
+            r#"{"a": {"b": [1, "x"]}, "c": null}"#,
+            r#""\u00e9\ud83d\ude00\n""#,
+            " 1 ",
+            "",
+            "01",
+            "1.",
+            ".5",
+            "+1",
+            "1e",
+            "tru",
+            "nul",
+            "[1,]",
+            "[1 2]",
+            "{\"a\"}",
+            "{a:1}",
+            "{\"a\":1,}",
+            "\"\\x\"",
+            "\"\\ud800\"",
+            "\"\\udc00\"",
+            "\"\\u12g4\"",
+            "\"\\u+123\"",
+            "\"a",
+            "\"\n\"",
+            "NaN",
+            "1 2",
+            "{",
+            "[",
+            "-",
+            "'a'",
+        ] {
+            let serde = serde_json::from_str::<serde_json::Value>(text).is_ok();
+            assert_eq!(scan(text).is_ok(), serde, "{text}");
+        }
+    }
+
+    #[test]
+    fn nesting_has_an_end() {
+        let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        assert!(scan(&nested(64)).is_ok());
+        let error = scan(&nested(65)).unwrap_err();
+        assert_eq!((error.at, error.what), (64, "values are nested more than 64 deep"));
+        assert!(scan(&"[".repeat(1_000_000)).is_err());
+    }
+
+    #[test]
+    fn escapes_read_back() {
+        for text in [r#""a\"\\\/\b\f\n\r\tz""#, r#""\u0041\u00e9\u20ac\ud83d\ude00!""#] {
+            let mut out = Vec::new();
+            unescape(&text.as_bytes()[1..text.len() - 1], &mut out);
+            assert_eq!(
+                String::from_utf8(out).unwrap(),
+                serde_json::from_str::<String>(text).unwrap()
+            );
+        }
+    }
+
+    #[test]
+    fn lines_leave_blanks_out() {
+        let rows: Vec<Vec<u8>> =
+            lines(b"a\n\n \r\nb\r\nc").iter().flatten().map(<[u8]>::to_vec).collect();
+        assert_eq!(rows, [&b"a"[..], b"b\r", b"c"]);
+    }
+}
