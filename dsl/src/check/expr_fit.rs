@@ -161,13 +161,18 @@ fn reshaped(expr: &Expr, found: &RecordTy, wanted: &RecordTy) -> Expr {
     Expr { kind, ty: Ty::Record(wanted.clone()), span: expr.span }
 }
 
+/// A name in backticks; words ("a condition") stay as they are.
+fn ticked(name: &str) -> String {
+    if name.starts_with("a ") { name.to_string() } else { format!("`{name}`") }
+}
+
 /// The value, which must not be null: what uses it is named by `user` (`upper`, `+`). E0303 and
 /// poison where it may be.
 pub(crate) fn present(cx: &mut Cx, expr: Expr, scope: &Scope, user: &str) -> Expr {
     if !expr.ty.is_nullable() {
         return expr;
     }
-    null_problem(cx, &expr, scope, &format!("`{user}` needs a value"), None);
+    null_problem(cx, &expr, scope, &format!("{} needs a value", ticked(user)), None);
     poison(expr.span)
 }
 
@@ -238,7 +243,7 @@ fn misfit(
             let needs = match place.name {
                 "" => format!("{} is needed here", a(wanted)),
                 "a condition" => "a condition is true or false".into(),
-                name => format!("`{name}` is never null"),
+                name => format!("{} is never null", ticked(name)),
             };
             null_problem(cx, expr, scope, &needs, declared);
             return poison(expr.span);
@@ -251,7 +256,7 @@ fn misfit(
     let subject = match place.name {
         "" => format!("{} is needed here", a(wanted)),
         "a condition" => "a condition is true or false".into(),
-        name => format!("`{name}` is {}", a(wanted)),
+        name => format!("{} is {}", ticked(name), a(wanted)),
     };
     let message = match &why {
         Some(why) => format!("{subject}, and {why}"),

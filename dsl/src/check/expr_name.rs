@@ -4,7 +4,7 @@ use super::cx::Cx;
 use super::expr::{self, poison, whole};
 use super::scope::{Incoming, Local, Scope, described};
 use super::words::{dotted, fields_of};
-use super::{consts, expr_fit, functions, suggest};
+use super::{consts, expr_fit, functions, record, suggest};
 use crate::ast;
 use crate::plan::{BatchField, Expr, ExprKind};
 use crate::problem::Problem;
@@ -111,7 +111,7 @@ pub(crate) fn ident(cx: &mut Cx, name: &str, span: Span, scope: &Scope) -> Expr 
         return poison(span);
     };
     match found {
-        Some((value, ty)) => Expr { kind: ExprKind::Const(value), ty, span },
+        Some((value, ty)) => record::opened(Expr { kind: ExprKind::Const(value), ty, span }),
         None => poison(span),
     }
 }

@@ -2,7 +2,7 @@
 //! would overflow or fail stays as it is; the run says so.
 
 use super::cx::Cx;
-use crate::plan::{BinaryOp, Expr, ExprKind, TemplatePart};
+use crate::plan::{BinaryOp, Entry, Expr, ExprKind, TemplatePart};
 use crate::span::Span;
 use crate::ty::Ty;
 use crate::value::{Value, decimal_text, duration_text, size_text, timestamp_text};
@@ -130,6 +130,15 @@ pub(crate) fn is_uuid(text: &str) -> bool {
 
 /// An expression, worked out when all it is made of is constant and nothing goes wrong.
 pub(crate) fn step(expr: Expr) -> Expr {
+    if let ExprKind::Get(of, name) = &expr.kind
+        && let ExprKind::Record(entries) = &of.kind
+    {
+        let found = entries.iter().find_map(|entry| match entry {
+            Entry::Named(field, value) if field == name => Some(value.clone()),
+            _ => None,
+        });
+        return found.map_or(expr.clone(), |value| Expr { span: expr.span, ..value });
+    }
     let value = match &expr.kind {
         ExprKind::Neg(inner) => constant(inner).and_then(negated),
         ExprKind::Not(inner) => {
@@ -140,12 +149,6 @@ pub(crate) fn step(expr: Expr) -> Expr {
             (Some(left), Some(right)) => binary(*op, left, right, &expr.ty),
             _ => None,
         },
-        ExprKind::Get(of, name) => constant(of).and_then(|value| match value {
-            Value::Record(fields) => {
-                fields.iter().find(|(field, _)| field == name).map(|(_, value)| value.clone())
-            }
-            _ => None,
-        }),
         ExprKind::Coalesce(left, right) => match (constant(left), constant(right)) {
             (Some(Value::Null), Some(right)) => Some(right.clone()),
             (Some(left), Some(_)) => Some(left.clone()),

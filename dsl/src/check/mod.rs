@@ -37,6 +37,8 @@ mod services;
 mod signature;
 pub(crate) mod suggest;
 mod template;
+#[cfg(test)]
+mod tests;
 mod types;
 mod unused;
 mod words;

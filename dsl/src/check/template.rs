@@ -46,7 +46,7 @@ fn hole(
     scope: &Scope,
 ) -> Option<TemplatePart> {
     let typed = expr::check(cx, written, scope, None);
-    let typed = expr_fit::present(cx, typed, scope, "a text");
+    let typed = expr_fit::present(cx, typed, scope, "a hole in a text");
     if typed.ty == Ty::Unknown {
         return None;
     }

@@ -91,8 +91,11 @@ fn help(text: &str, tokens: &[Token], open: usize, before: Before) -> String {
         let line = text[start..].lines().next().unwrap_or("").trim();
         return format!("write `{line}{closer}`");
     }
-    match misaligned(text, tokens, open) {
-        Some(close) => format!("add `{closer}` before line {}", line_number(text, close)),
+    // an opener with a closer took the one that was meant for another
+    match tokens[open].partner {
+        Some(close) => {
+            format!("add `{closer}` before line {}", line_number(text, tokens[close].start))
+        }
         None => match before {
             Before::NextItem(at) => {
                 let line = line_number(text, comments_above(text, at));
@@ -101,12 +104,6 @@ fn help(text: &str, tokens: &[Token], open: usize, before: Before) -> String {
             _ => format!("add `{closer}` where it ends"),
         },
     }
-}
-
-/// The closer of `open`, where it has one that was likely meant for another.
-fn misaligned(text: &str, tokens: &[Token], open: usize) -> Option<usize> {
-    let _ = text;
-    tokens[open].partner.map(|close| tokens[close].start)
 }
 
 /// Where the comments and blank lines directly above the declaration at `at` begin.

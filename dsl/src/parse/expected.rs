@@ -1,6 +1,7 @@
 //! What would have fit, in words: the rules of the grammar never reach the user.
 
 use super::grammar::Rule;
+use crate::check::suggest::nearest;
 
 /// What each rule is called, in the order in which it is worth saying; rules that are left out
 /// (operators after a complete value, optional clauses) are never worth saying first.
@@ -27,8 +28,9 @@ const PHRASES: &[(&[Rule], &str)] = &[
     (&[Rule::entry, Rule::named, Rule::shorthand, Rule::computed, Rule::spread], "an entry"),
     (&[Rule::binding], "a binding such as `orders = kinesis(\"orders\")`"),
     (&[Rule::arm], "an arm such as `.total > 0 -> sales.write`"),
-    (&[Rule::test_step, Rule::given_step], "`given`, `run` or `expect`"),
-    (&[Rule::run_step, Rule::expect_step], "`given`, `run` or `expect`"),
+    (&[Rule::test_step, Rule::given_step], "`given`"),
+    (&[Rule::test_step, Rule::run_step], "`run`"),
+    (&[Rule::test_step, Rule::expect_step], "`expect`"),
     (&[Rule::stmt, Rule::let_stmt], "a statement"),
     (&[Rule::chain, Rule::stage, Rule::node, Rule::call, Rule::path], "a node"),
     (&[Rule::fan, Rule::where_s, Rule::map_s, Rule::route_s], "a node"),
@@ -73,8 +75,31 @@ fn pick(table: &[(&[Rule], &'static str)], expected: &[Rule]) -> Vec<&'static st
             words.push(word);
         }
     }
+    if words.contains(&"a value") {
+        words.retain(|word| *word != "a name");
+    }
     words.truncate(4);
     words
+}
+
+/// Words that a rule begins with.
+const KEYWORDS: &[(&[Rule], &str)] = &[
+    (&[Rule::key_clause, Rule::kw_key], "key"),
+    (&[Rule::into_clause, Rule::kw_into], "into"),
+    (&[Rule::kw_on], "on"),
+    (&[Rule::kw_as, Rule::claim], "as"),
+    (&[Rule::catch_n, Rule::kw_catch], "catch"),
+    (&[Rule::kw_then], "then"),
+    (&[Rule::kw_else], "else"),
+    (&[Rule::test_step, Rule::given_step], "given"),
+    (&[Rule::test_step, Rule::run_step], "run"),
+    (&[Rule::test_step, Rule::expect_step], "expect"),
+];
+
+/// The word of the language that would have fit and is nearly `word`.
+pub(super) fn keyword_near(word: &str, expected: &[Rule]) -> Option<&'static str> {
+    let fits = |rules: &&[Rule]| rules.iter().any(|rule| expected.contains(rule));
+    nearest(word, KEYWORDS.iter().filter(|(rules, _)| fits(rules)).map(|(_, word)| *word))
 }
 
 /// How the declaration that begins with `word` is written.

@@ -2,9 +2,9 @@
 //! and the innermost open bracket. Some mistakes can be mended in place, so that the rest is read.
 
 use super::Patch;
-use super::expected::{form, phrase};
+use super::expected::{form, keyword_near, phrase};
 use super::grammar::Rule;
-use super::lex::{Kind, Opener, Segment, Token, line_start};
+use super::lex::{Kind, Opener, Segment, Token, last_of, line_start};
 use super::line::is_reserved;
 use crate::problem::Problem;
 use crate::span::{FileId, Span};
@@ -49,7 +49,10 @@ impl<'a> Context<'a> {
             .or_else(|| self.separator(next))
             .or_else(|| self.untouched(next))
             .or_else(|| self.misnamed(next))
+            .or_else(|| self.unnamed_option(next))
             .or_else(|| self.missing_comma(next))
+            .or_else(|| self.missing_mark(next))
+            .or_else(|| self.dangling(next))
             .or_else(|| self.statement(next))
             .unwrap_or_else(|| (self.general(next), None))
     }
@@ -128,6 +131,16 @@ impl<'a> Context<'a> {
             let plain = !inner.contains(['"', '\\', '{']);
             let patch = plain.then(|| (token.start, format!("\"{inner}\"").into_bytes()));
             return Some((problem.help(format!("write `\"{inner}\"`")), patch));
+        }
+        if word == "|" && (self.wants(Rule::EOI) || self.wants(Rule::gt)) {
+            let message = "a union of types is not supported yet";
+            let problem = Problem::error("E0001", message, span, "");
+            return Some((problem.help("use the wider type, such as `text`"), None));
+        }
+        if word == "=>" {
+            let message = "a lambda can only be an argument of a function";
+            let problem = Problem::error("E0102", message, span, "not in an argument");
+            return Some((problem.help("an edge is written `->`, a comparison `>=`"), None));
         }
         if matches!(word, "'" | "`" | "“" | "”") {
             return Some((Problem::error("E0102", message, span, "").help("write `\"…\"`"), None));
@@ -209,7 +222,7 @@ impl<'a> Context<'a> {
         let closes = [(Rule::rpar, ")"), (Rule::rbrk, "]")];
         let (_, closer) = closes.into_iter().find(|(rule, _)| self.wants(*rule))?;
         let open = self.tokens[next].parent?;
-        let before = self.before.filter(|before| *before > open)?;
+        let before = self.before.filter(|before| *before > open && self.word(*before) != ",")?;
         let message = match self.wants(Rule::comma) {
             true => format!("expected `,` or `{closer}`"),
             false => format!("expected `{closer}`"),
@@ -227,7 +240,7 @@ impl<'a> Context<'a> {
         let problem = Problem::error("E0102", message, self.whole(next), label)
             .label(self.span(open), format!("inside {inside}"))
             .help(self.corrected(open, before, next, missing));
-        let gap = self.tokens[next].start > self.tokens[before].end;
+        let gap = self.text.as_bytes()[self.tokens[before].end].is_ascii_whitespace();
         let patch = gap.then(|| (self.tokens[before].end, missing.into()));
         Some((problem, patch))
     }
@@ -247,13 +260,9 @@ impl<'a> Context<'a> {
         })
     }
 
-    /// The token, or the whole text it begins.
+    /// The token, or the whole text or field that it begins.
     fn whole(&self, token: usize) -> Span {
-        let quoted = matches!(self.tokens[token].kind, Kind::Open(Opener::Quote | Opener::Block));
-        match self.tokens[token].partner.filter(|_| quoted) {
-            Some(close) => self.span(token).to(self.span(close)),
-            None => self.span(token),
-        }
+        self.span(token).to(self.span(last_of(self.tokens, self.text, token)))
     }
 
     /// The two entries with what is missing between them.
@@ -281,9 +290,27 @@ impl<'a> Context<'a> {
         format!("write `{}, {right}`", left(first))
     }
 
+    /// An arrow that leads nowhere.
+    fn dangling(&self, next: usize) -> Option<Explained> {
+        if self.tokens[next].kind != Kind::Close && self.word(next) != "->" {
+            return None;
+        }
+        let before = self.before.filter(|&before| self.word(before) == "->")?;
+        if !self.wants(Rule::stage) && !self.wants(Rule::chain) {
+            return None;
+        }
+        let message = "a node is missing after `->`";
+        let problem = Problem::error("E0102", message, self.span(before), "leads to no node");
+        Some((problem.help("end the chain with a sink: `-> drop`, or remove the arrow"), None))
+    }
+
     /// What does not belong into a body.
     fn statement(&self, next: usize) -> Option<Explained> {
-        if !self.wants(Rule::arrow) || !(self.wants(Rule::rbrace) || self.wants(Rule::stmt)) {
+        if !self.wants(Rule::rbrace) && !self.wants(Rule::stmt) {
+            return None;
+        }
+        let body = [Rule::arrow, Rule::stmt, Rule::chain].iter().any(|rule| self.wants(*rule));
+        if !body || self.wants(Rule::expr) {
             return None;
         }
         let (word, span) = (self.word(next), self.span(next));
@@ -293,26 +320,82 @@ impl<'a> Context<'a> {
             let patch = Some((self.tokens[next].start, b" ".to_vec()));
             return Some((problem.help("put each statement into its own line"), patch));
         }
+        if word == "->" {
+            let message = "nothing stands before `->`";
+            let problem = Problem::error("E0102", message, span, "leads from no node");
+            return Some((problem.help("begin the chain with a source: `orders.read ->`"), None));
+        }
+        if word == "if" {
+            let message = "`if` is an expression, not a statement";
+            let problem = Problem::error("E0102", message, span, "");
+            let help = "send each record one way: `-> route { .a > 0 -> b  else -> c }`";
+            return Some((problem.help(help), None));
+        }
+        let word = self.text_of(next).lines().next().unwrap_or("");
         let message = format!("expected `->`, a statement or `}}` before `{word}`");
         let label = format!("`{word}` begins no statement");
         let problem = Problem::error("E0102", message, self.whole(next), label);
         Some((problem.help("a statement is a chain of nodes: `orders.read -> drop`"), None))
     }
 
+    /// `max 500` for `max: 500`.
+    fn unnamed_option(&self, next: usize) -> Option<Explained> {
+        let before = self.before.filter(|&before| self.tokens[before].kind == Kind::Word)?;
+        let open = self.tokens[next].parent?;
+        let first = before == open + 1 || self.word(before - 1) == ",";
+        let value = matches!(self.tokens[next].kind, Kind::Number | Kind::Open(Opener::Quote));
+        if !first || !value || self.inside(open) != Some("these arguments") {
+            return None;
+        }
+        Some(self.mark(before, next, ":"))
+    }
+
+    /// Exactly one mark would fit: it is missing.
+    fn missing_mark(&self, next: usize) -> Option<Explained> {
+        let before = self.before.filter(|_| self.tokens[next].kind != Kind::Close)?;
+        let marked = ["`:`", "`=`", "`->`"].into_iter().find(|mark| phrase(self.expected) == *mark);
+        let guarantee = self.wants(Rule::colon) && self.word(next).ends_with("_once");
+        let mark = marked.or(guarantee.then_some("`:`"))?;
+        Some(self.mark(before, next, mark.trim_matches('`')))
+    }
+
+    /// `mark` is missing between two tokens.
+    fn mark(&self, before: usize, next: usize, mark: &str) -> Explained {
+        let label = format!("a `{mark}` is missing before this");
+        let (left, right) = (self.word(before), self.text_of(next));
+        let space = if mark == ":" { "" } else { " " };
+        let message = format!("expected `{mark}` after `{left}`");
+        let problem = Problem::error("E0102", message, self.whole(next), label)
+            .help(format!("write `{left}{space}{mark} {right}`"));
+        let (start, end) = (self.tokens[before].end, self.tokens[next].start);
+        let room = self.text[start..end].starts_with(&" ".repeat(mark.len()));
+        (problem, room.then(|| (start, mark.into())))
+    }
+
+    /// The word, text or field that begins with a token.
+    fn text_of(&self, token: usize) -> &'a str {
+        let last = last_of(self.tokens, self.text, token);
+        &self.text[self.tokens[token].start..self.tokens[last].end]
+    }
+
     fn general(&self, next: usize) -> Problem {
-        let word = self.word(next);
-        let complete = self.expected.contains(&Rule::EOI);
+        let word = self.text_of(next).lines().next().unwrap_or("");
         let label = format!("`{word}` cannot stand here");
-        let message = match complete {
+        let message = match self.wants(Rule::EOI) {
             true => format!("the declaration ends before `{word}`"),
             false => format!("expected {}", phrase(self.expected)),
         };
         let problem = Problem::error("E0102", message, self.whole(next), label);
+        if let Some(near) = keyword_near(word, self.expected) {
+            return problem.help(format!("did you mean `{near}`?"));
+        }
+        if self.wants(Rule::field) && self.tokens[next].kind == Kind::Word {
+            return problem.help(format!("a field is written with a dot: `.{word}`"));
+        }
         let declared = self.word(self.segment.tokens.start);
+        let inside = self.tokens[next].parent.is_some() || self.tokens[next].kind == Kind::Close;
         match form(declared) {
-            Some(form) if self.tokens[next].parent.is_none() => {
-                problem.help(format!("a {declared} is written `{form}`"))
-            }
+            Some(form) if !inside => problem.help(format!("a {declared} is written `{form}`")),
             _ => problem,
         }
     }

@@ -140,6 +140,10 @@ impl Lexer<'_> {
         &self.text[self.at..]
     }
 
+    fn line(&self) -> &str {
+        self.rest().lines().next().unwrap_or("")
+    }
+
     fn push(&mut self, kind: Kind, len: usize) {
         if self.segments.last().is_none_or(|segment| segment.end != usize::MAX) {
             self.begin_segment(false);
@@ -230,17 +234,19 @@ impl Lexer<'_> {
     }
 
     fn word(&mut self) {
-        let line = self.rest().lines().next().unwrap_or("");
-        let len = super::line::split_word(line).0.len();
-        let indent = &self.text[line_start(self.text, self.at)..self.at];
+        let len = super::line::split_word(self.rest()).0.len();
+        let before = self.text[..self.at].trim_end_matches([' ', '\t', '\u{FEFF}']);
+        let blank = &self.text[before.len()..self.at];
         let inside = if self.stack.is_empty() { Inside::Nothing } else { Inside::Bracket };
-        let begins = match indent.trim_matches(['\u{FEFF}']) {
-            "" => declares(line, inside),
+        let begins = if !before.is_empty() && !before.ends_with('\n') {
+            None
+        } else if blank.trim_start_matches('\u{FEFF}').is_empty() {
+            declares(self.line(), inside)
+        } else if self.stack.is_empty() {
             // indented, but surely a declaration
-            blank if blank.trim().is_empty() && self.stack.is_empty() => {
-                declares(line, Inside::Block)
-            }
-            _ => None,
+            declares(self.line(), Inside::Block)
+        } else {
+            None
         };
         if let Some(known) = begins {
             self.end_segment(Before::NextItem(self.at));
@@ -275,11 +281,9 @@ impl Lexer<'_> {
     }
 
     fn quote(&mut self) {
-        let line_len = self.rest().find('\n').unwrap_or(self.rest().len());
         if self.at > 0 && self.text.as_bytes()[self.at - 1] == b'.' {
             // `."Unit Price"`
-            let close = self.rest()[1..line_len.max(1)].find('"');
-            return match close {
+            return match self.line()[1..].find('"') {
                 Some(len) => self.push(Kind::Text, len + 2),
                 None => self.open(Opener::Quote, 1),
             };
@@ -294,8 +298,7 @@ impl Lexer<'_> {
     }
 
     fn single(&mut self) {
-        let line = self.rest().lines().next().unwrap_or("");
-        match line[1..].find('\'') {
+        match self.line()[1..].find('\'') {
             Some(len) if self.stack.iter().all(|&open| self.opener(open) != Opener::Quote) => {
                 self.push(Kind::Single, len + 2);
             }
@@ -412,6 +415,19 @@ impl Lexer<'_> {
 /// Where the line of byte `at` begins.
 pub(super) fn line_start(text: &str, at: usize) -> usize {
     text[..at].rfind('\n').map_or(0, |newline| newline + 1)
+}
+
+/// The last token of what begins with `first`: a text in quotes, a `.field`, or the token alone.
+pub(super) fn last_of(tokens: &[Token], text: &str, first: usize) -> usize {
+    let token = &tokens[first];
+    if let Kind::Open(Opener::Quote | Opener::Block) = token.kind {
+        return token.partner.unwrap_or(first);
+    }
+    let dot = &text[token.start..token.end] == ".";
+    match tokens.get(first + 1) {
+        Some(name) if dot && name.start == token.end => first + 1,
+        _ => first,
+    }
 }
 
 fn indentation(line: &str) -> usize {

@@ -114,16 +114,19 @@ impl ItemParser<'_> {
         mut source: String,
         mut unclosed: Option<(usize, Problem)>,
     ) -> Option<ast::Item> {
+        let mut last = None;
         for _ in 0..=REPAIRS_MAX {
             let error = match FlowParser::parse(Rule::item, &source) {
                 Ok(mut pairs) => {
-                    // A bracket that the mending has closed is no longer of interest.
                     let pair = pairs.next().expect("an item is a declaration");
                     return self.build(pair);
                 }
                 Err(error) => error,
             };
             let (problem, patch) = self.explain(&error);
+            if last.replace(problem.primary()) == Some(problem.primary()) {
+                return None; // the mending did not help
+            }
             if let Some((open, fault)) = unclosed.take() {
                 let opener = &self.tokens[open];
                 let here = problem.labels.get(1).is_some_and(|label| {
@@ -152,7 +155,7 @@ impl ItemParser<'_> {
             file: self.file,
             base: self.segment.start,
             text: self.text,
-            tokens: &self.tokens[self.segment.tokens.clone()],
+            tokens: self.tokens,
             problems: Vec::new(),
             level: 0,
         };
@@ -172,7 +175,8 @@ impl ItemParser<'_> {
             }
             ErrorVariant::CustomError { .. } => {
                 let start = self.segment.start;
-                let first = Span::new(self.file, start, start + 1);
+                let word = line::split_word(&self.text[start..]).0;
+                let first = Span::new(self.file, start, start + word.len());
                 let message = "this declaration is nested too deep to be read";
                 let problem = Problem::error("E0105", message, first, "");
                 (problem.help("name a part with `let` or `const`, and use the name"), None)

@@ -148,7 +148,7 @@ impl Builder<'_> {
     }
 
     pub(super) fn record(&mut self, pair: Pair) -> Built<Record> {
-        self.check_parted(&pair, |rule| rule == Rule::entry, "record");
+        self.check_parted(&pair, |rule| rule == Rule::entry, "this record");
         let span = self.span(&pair);
         let entries = parts(pair).map(|part| self.entry(only(part))).collect::<Built<_>>()?;
         Ok(Record { entries, span })

@@ -25,16 +25,15 @@ impl Builder<'_> {
     /// Two statements in one line: an arrow was forgotten.
     fn check_line(&mut self, left: Span, right: Span) {
         let between = &self.text[left.end as usize..right.start as usize];
-        if between.contains('\n') {
+        let comma = self.text[..left.end as usize].ends_with(','); // already noted
+        if comma || between.contains('\n') {
             return;
         }
-        let first = self.tokens.partition_point(|token| token.start < right.start as usize);
-        let end = self.tokens.get(first).map_or(right.end, |token| token.end as u32);
         let last = self.text[left.start as usize..left.end as usize].lines().last().unwrap_or("");
         let next = &self.text[right.start as usize..right.end as usize];
         let next = next.lines().next().unwrap_or("");
         let label = "an arrow is missing before this";
-        let at = Span { end, ..right };
+        let at = self.first_word(right);
         let problem = Problem::error("E0102", "expected `->` or a line break", at, label);
         self.problem(problem.help(format!("write `{} -> {next}`", last.trim())));
     }
@@ -64,12 +63,31 @@ impl Builder<'_> {
                 let chains = parts(pair).map(|part| self.chain(part));
                 StageKind::Fan(chains.collect::<Built<_>>()?)
             }
-            Rule::where_s => StageKind::Where(self.expr(only(pair))?),
+            Rule::where_s => {
+                let cond = self.expr(only(pair))?;
+                self.check_arrow(&cond);
+                StageKind::Where(cond)
+            }
             Rule::map_s => StageKind::Map(self.record(only(pair))?),
             Rule::route_s => StageKind::Route(self.route(pair)?),
             _ => StageKind::Node(Box::new(self.node(pair)?)),
         };
         Ok(Stage { kind, span })
+    }
+
+    /// `where .a > 0 > b`: the last `>` was meant as an arrow.
+    fn check_arrow(&mut self, cond: &Expr) {
+        use BinaryOp::{Eq, Ge, Gt, Le, Lt, Ne};
+        let ExprKind::Binary { op, left, right } = &cond.kind else { return };
+        let compares = matches!(&left.kind, ExprKind::Binary { op, .. }
+            if matches!(op.node, Eq | Ne | Lt | Le | Gt | Ge));
+        if op.node != Gt || !compares {
+            return;
+        }
+        let text = &self.text[right.span.start as usize..right.span.end as usize];
+        let help = format!("edges are written `->`: `-> {text}`");
+        let problem = Problem::error("E0104", "`>` is not an arrow", op.span, "not an edge");
+        self.problem(problem.help(help));
     }
 
     fn route(&mut self, pair: Pair) -> Built<Vec<(Option<Expr>, Chain)>> {

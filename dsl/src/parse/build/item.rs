@@ -35,7 +35,7 @@ impl Builder<'_> {
     }
 
     fn import(&mut self, pair: Pair) -> Built<ItemKind> {
-        self.check_parted(&pair, |rule| rule == Rule::ident, "list");
+        self.check_parted(&pair, |rule| rule == Rule::ident, "these names");
         let mut parts = parts(pair);
         let path = self.plain_text(next(&mut parts))?;
         let names = parts.map(|part| self.name(&part)).collect();
@@ -93,7 +93,7 @@ impl Builder<'_> {
     }
 
     fn profile(&mut self, pair: Pair) -> Built<ItemKind> {
-        self.check_parted(&pair, |rule| rule == Rule::binding, "profile");
+        self.check_parted(&pair, |rule| rule == Rule::binding, "this profile");
         let mut parts = parts(pair).peekable();
         let name = self.name(&next(&mut parts));
         if let Some(alias) = parts.next_if(|part| part.as_rule() == Rule::expr) {
@@ -166,7 +166,7 @@ impl Builder<'_> {
     }
 
     fn test(&mut self, pair: Pair) -> Built<ItemKind> {
-        self.check_parted(&pair, |rule| rule == Rule::test_step, "test");
+        self.check_parted(&pair, |rule| rule == Rule::test_step, "this test");
         let mut parts = parts(pair);
         let title = self.plain_text(next(&mut parts))?;
         let mut steps = Vec::new();

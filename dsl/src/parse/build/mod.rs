@@ -32,7 +32,7 @@ pub(super) struct Builder<'a> {
     pub base: usize,
     /// The whole file.
     pub text: &'a str,
-    /// The tokens of the declaration, by places in the file.
+    /// The tokens of the file.
     pub tokens: &'a [Token],
     /// What was found wrong.
     pub problems: Vec<Problem>,
@@ -136,23 +136,42 @@ impl Builder<'_> {
         }
     }
 
+    /// The bracket that an entry of `container` stands in.
+    fn opening(&self, container: &Pair, entry: Span) -> Span {
+        let first = self.tokens.partition_point(|token| token.start < entry.start as usize);
+        let open = self.tokens.get(first).and_then(|token| token.parent);
+        match open.map(|open| &self.tokens[open]) {
+            Some(open) => Span::new(self.file, open.start, open.end),
+            None => self.span(container),
+        }
+    }
+
+    /// The first word, text or field of a span.
+    fn first_word(&self, span: Span) -> Span {
+        let (start, end) = (span.start as usize, span.end as usize);
+        let first = self.tokens.partition_point(|token| token.start < start);
+        let tokens = &self.tokens[first..];
+        let word = tokens.iter().take_while(|token| token.end <= end).enumerate();
+        let last = word.take_while(|(at, token)| *at == 0 || token.start == tokens[at - 1].end);
+        let dotted = self.text[start..].starts_with('.');
+        let last = last.take(if dotted { 2 } else { 1 }).last();
+        Span { end: last.map_or(span.end, |(_, token)| token.end as u32), ..span }
+    }
+
     fn parted(&mut self, left: Span, right: Span, container: &Pair, what: &str) {
         if self.text[left.end as usize..right.start as usize].contains('\n') {
             return;
         }
-        let container = self.span(container);
+        let container = self.opening(container, right);
         let text = |span: Span| &self.text[span.start as usize..span.end as usize];
         let help = match text(left).len() + text(right).len() < 60 {
             true => format!("write `{}, {}`", text(left), text(right)),
             false => "put a comma or a line break between them".into(),
         };
-        let first = self.tokens.partition_point(|token| token.start < right.start as usize);
-        let end = self.tokens.get(first).map_or(right.end, |token| token.end as u32);
-        let word = Span { end, ..right };
-        let open = Span { end: container.start + 1, ..container };
+        let word = self.first_word(right);
         let label = "a comma is missing before this";
         let problem = Problem::error("E0102", "expected `,` or a line break", word, label);
-        self.problem(problem.label(open, format!("inside this {what}")).help(help));
+        self.problem(problem.label(container, format!("inside {what}")).help(help));
     }
 }
 

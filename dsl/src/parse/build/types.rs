@@ -22,7 +22,7 @@ impl Builder<'_> {
         let span = self.span(&pair);
         let kind = match pair.as_rule() {
             Rule::rec_ty => {
-                self.check_parted(&pair, |rule| rule == Rule::ty_field, "record type");
+                self.check_parted(&pair, |rule| rule == Rule::ty_field, "this record type");
                 let fields = parts(pair).map(|part| self.ty_field(only(part)));
                 TypeKind::Record(fields.collect::<Built<_>>()?)
             }
