@@ -152,7 +152,6 @@ impl HttpPost {
             bytes_max: BODY_BYTES_MAX,
             align: batch as u64,
             concurrency,
-            retry_for: node.duration("retry_for"),
             ..SinkLimits::default()
         };
         let timeout = node.duration("timeout");

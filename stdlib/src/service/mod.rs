@@ -220,11 +220,15 @@ pub trait Tables: Send + Sync {
     async fn upsert(&self, table: &str, upserts: Upserts) -> Result<Upserted, Fault>;
 }
 
-/// Buffered deliveries into buckets.
+/// Buffered writes into buckets: many records become one object.
 #[async_trait]
 pub trait Delivery: Send + Sync {
-    /// Hands records over; they are durable when it returns and reach the bucket later.
+    /// Hands records to a delivery; they are durable when it returns and reach its bucket later.
     async fn write(&self, delivery: &str, records: Records) -> Result<Appended, Fault>;
+
+    /// Appends records to a bucket, an object a handful; they are durable when it returns and come
+    /// to lie in the bucket soon.
+    async fn append(&self, place: &BucketPlace, records: Records) -> Result<Appended, Fault>;
 }
 
 /// An object to load.

@@ -1,6 +1,18 @@
 //! The embedded services: durable, in one directory, no account and no server.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `lock` | the process that runs on the directory |
+//! | `s3/<bucket>/<key>` | objects, as plain files |
+//! | `streams/<name>/<shard>/<offset>.seg` | streams |
+//! | `deliveries/<name>/…`, `appends/<bucket>/…` | what waits to become objects, as streams |
+//! | `tables.sqlite` | tables with items |
+//! | `warehouse.sqlite` | tables for SQL |
+//! | `checkpoints.sqlite` | positions of sources, cuts of batches |
+//! | `objects.sqlite` | the order in which objects arrived |
 
 pub mod checkpoints;
+pub mod delivery;
 pub mod disk;
 pub mod lock;
 pub mod objects;
@@ -9,13 +21,27 @@ pub mod streams;
 pub mod tables;
 #[cfg(test)]
 pub(crate) mod tests;
+pub mod warehouse;
 
-use crate::service::Services;
-use dsl::plan::Plan;
+pub use delivery::add_deliveries;
+
+use crate::service::{Services, physical_name};
+use checkpoints::LocalCheckpoints;
+use delivery::{LocalDelivery, hidden_stream};
+use dsl::ast::ResourceKind;
+use dsl::plan::{Plan, PlanResource};
+use dsl::value::Value;
 use engine::ctx::{Checkpoints, Clock};
 use engine::fault::Fault;
+use lock::DirLock;
+use objects::LocalObjects;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use streams::refuse::Service;
+use streams::{LocalStreams, StreamPlan};
+use tables::{LocalTables, TablePlan};
+use warehouse::LocalWarehouse;
 
 /// The services of one directory, held by this process until it is dropped.
 pub struct LocalServices {
@@ -23,6 +49,7 @@ pub struct LocalServices {
     pub services: Arc<Services>,
     /// Where sources and batches keep their positions.
     pub checkpoints: Arc<dyn Checkpoints>,
+    _lock: DirLock,
 }
 
 /// Opens (and makes, where it is not there) the directory for one run, and repairs what a crash has
@@ -31,14 +58,73 @@ pub struct LocalServices {
 /// # Errors
 /// Another process runs on it; a file is damaged, of another type or cannot be opened.
 pub fn open(dir: &Path, plan: &Plan, clock: Arc<dyn Clock>) -> Result<LocalServices, Fault> {
-    let _ = (plan, clock);
-    Err(Fault::service("not_ready", format!("this build cannot open {} yet", dir.display())))
+    disk::make_dir(dir)?;
+    let lock = lock::take(dir, clock.now_ns())?;
+    let streams = Arc::new(LocalStreams::open(dir, stream_plans(plan)?, &clock)?);
+    let services = Services {
+        streams: streams.clone(),
+        objects: Arc::new(LocalObjects::open(dir, clock.clone())?),
+        tables: Arc::new(LocalTables::open(dir, table_plans(plan))?),
+        delivery: Arc::new(LocalDelivery::new(streams)),
+        warehouse: Arc::new(LocalWarehouse::open(dir, plan, clock)?),
+    };
+    Ok(LocalServices {
+        services: Arc::new(services),
+        checkpoints: Arc::new(LocalCheckpoints::open(dir)?),
+        _lock: lock,
+    })
 }
 
-/// Adds what a local delivery needs to the plan of a run: for each delivery in use a hidden flow
-/// that reads what was handed over and fills the bucket.
-pub fn add_deliveries(plan: &mut Plan) {
-    let _ = plan;
+/// The streams that the nodes of a plan use, the hidden ones too.
+fn stream_plans(plan: &Plan) -> Result<Vec<StreamPlan>, Fault> {
+    let mut plans: BTreeMap<String, StreamPlan> = BTreeMap::new();
+    for node in plan.graph.node_weights() {
+        let Some(resource) = node.resource.map(|index| &plan.resources[index]) else { continue };
+        let (name, service) = match (resource.kind, node.op.as_str()) {
+            (ResourceKind::Stream, _) => (physical_name(resource)?.to_owned(), Service::Kinesis),
+            (ResourceKind::Delivery, _) => (hidden_stream(resource)?, Service::Firehose),
+            (_, "bucket.append") => (hidden_stream(resource)?, Service::Bucket),
+            _ => continue,
+        };
+        if plans.contains_key(&name) {
+            continue;
+        }
+        let shards = match resource.kind {
+            ResourceKind::Stream => shards(resource)?,
+            _ => 1,
+        };
+        plans.insert(name.clone(), StreamPlan { name, shards, service });
+    }
+    Ok(plans.into_values().collect())
+}
+
+fn shards(resource: &PlanResource) -> Result<u32, Fault> {
+    let option = resource.binding.as_ref().and_then(|binding| binding.options.get("shards"));
+    let shards = option.and_then(Value::as_int).unwrap_or(1);
+    u32::try_from(shards).ok().filter(|shards| (1..=256).contains(shards)).ok_or_else(|| {
+        let message = format!("stream `{}` cannot have {shards} shards", resource.name);
+        Fault::service("stream_shards", message).help("a local stream has 1 to 256 shards")
+    })
+}
+
+/// The tables with items; those of a warehouse are its own.
+fn table_plans(plan: &Plan) -> Vec<TablePlan> {
+    let bound = plan.resources.iter().filter_map(|resource| {
+        let binding = resource.binding.as_ref()?;
+        (resource.kind == ResourceKind::Table && binding.service != "redshift")
+            .then_some((resource, binding))
+    });
+    bound
+        .map(|(resource, binding)| {
+            let record = resource.ty.record();
+            let ty = |name: &String| {
+                let field = record.and_then(|record| record.field(name));
+                field.map_or(dsl::ty::Ty::Text, |field| field.ty.clone())
+            };
+            let key = resource.key.iter().map(|name| (name.clone(), ty(name))).collect();
+            TablePlan { name: binding.name.clone(), key }
+        })
+        .collect()
 }
 
 /// Runs code that waits for the disk, off the threads of the run.

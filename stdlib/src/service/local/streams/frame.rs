@@ -9,6 +9,7 @@
 //! Numbers are little-endian. The header alone says which records are there and who sent them, so
 //! that opening a stream reads headers only.
 
+use super::refuse;
 use arrow_array::{BinaryArray, StringArray};
 use engine::batch::Run;
 use std::ops::Range;
@@ -22,7 +23,7 @@ pub const ROWS_MAX: usize = 16_384;
 /// Payload and key bytes of a frame at most, except that one record always fits.
 pub const BYTES_MAX: usize = 4 << 20;
 /// No body is longer: what [`BYTES_MAX`], one record and all lengths take.
-const BODY_MAX: usize = BYTES_MAX + (2 << 20) + ROWS_MAX * 6;
+const BODY_MAX: usize = BYTES_MAX + refuse::BYTES_MAX + ROWS_MAX * 6;
 
 /// What a frame says before its records.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -15,13 +15,14 @@ mod tests;
 pub mod writer;
 
 use super::disk;
-use crate::service::{Appended, ReadLimits, Records, StreamRows, Streams};
+use crate::service::{Appended, BucketPlace, ReadLimits, Records, StreamRows, Streams};
 use arrow_array::Array;
 use async_trait::async_trait;
 use engine::batch::Partition;
 use engine::ctx::Clock;
 use engine::fault::Fault;
 use log::{Log, Purpose};
+use refuse::Service;
 use seen::Seen;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -49,22 +50,31 @@ struct Meta {
 
 /// A stream to open.
 pub struct StreamPlan {
-    /// Its name: that of the binding, or [`delivery_stream`].
+    /// Its name: that of the binding, or of a hidden stream.
     pub name: String,
     /// How many shards it has when it is made.
     pub shards: u32,
+    /// Who refuses records.
+    pub service: Service,
 }
 
 /// The name of the hidden stream behind a delivery. No stream has a slash in its name.
 pub fn delivery_stream(delivery: &str) -> String {
-    format!("delivery/{delivery}")
+    format!("deliveries/{delivery}")
+}
+
+/// The name of the hidden stream behind the appends to a bucket.
+pub fn append_stream(place: &BucketPlace) -> String {
+    let prefix = place.prefix.trim_end_matches('/').replace('/', "~");
+    let tilde = if prefix.is_empty() { "" } else { "~" };
+    format!("appends/{}{tilde}{prefix}", place.bucket)
 }
 
 /// The directory of a stream.
 pub fn stream_dir(dir: &Path, name: &str) -> PathBuf {
-    match name.strip_prefix("delivery/") {
-        Some(delivery) => dir.join("deliveries").join(delivery),
-        None => dir.join("streams").join(name),
+    match name.contains('/') {
+        true => dir.join(name),
+        false => dir.join("streams").join(name),
     }
 }
 
@@ -153,7 +163,8 @@ impl Stream {
             shards.push((Arc::new(partition(&plan.name, shard, meta.created_ns)), log));
         }
         let what = display(&plan.name);
-        let writer = Writer::start(Group { tails, seen, clock: clock.clone(), what })?;
+        let (clock, service) = (clock.clone(), plan.service);
+        let writer = Writer::start(Group { tails, seen, service, clock, what })?;
         Ok(Stream { shards, writer })
     }
 }
@@ -170,8 +181,9 @@ pub fn look(dir: &Path, name: &str) -> Result<Vec<Log>, Fault> {
 }
 
 fn display(name: &str) -> String {
-    match name.strip_prefix("delivery/") {
-        Some(delivery) => format!("delivery `{delivery}`"),
+    match name.split_once('/') {
+        Some(("deliveries", delivery)) => format!("delivery `{delivery}`"),
+        Some((_, bucket)) => format!("appends to `{bucket}`"),
         None => format!("stream `{name}`"),
     }
 }

@@ -6,8 +6,10 @@ use arrow_array::{BinaryArray, StringArray};
 use engine::batch::Run;
 use std::fs;
 
+const KINESIS_BYTES: usize = 1 << 20;
+
 fn open_with(dir: &Path, shards: u32, segment_bytes: u64) -> Result<LocalStreams, Fault> {
-    let plan = StreamPlan { name: "s".into(), shards };
+    let plan = StreamPlan { name: "s".into(), shards, service: Service::Kinesis };
     let stream = Stream::open(&stream_dir(dir, "s"), &plan, &clock(), segment_bytes)?;
     Ok(LocalStreams { streams: [("s".to_owned(), stream)].into() })
 }
@@ -151,8 +153,8 @@ async fn segments_follow_each_other() {
 async fn the_service_refuses_what_kinesis_refuses() {
     let dir = tempfile::tempdir().unwrap();
     let streams = open(dir.path());
-    let large = "x".repeat(refuse::RECORD_BYTES_MAX);
-    let fits = "x".repeat(refuse::RECORD_BYTES_MAX - 3);
+    let large = "x".repeat(KINESIS_BYTES);
+    let fits = "x".repeat(KINESIS_BYTES - 3);
     let mut batch = records(0, &["a", &large, "b", "c", "d", &fits]);
     let long = "k".repeat(257);
     let umlauts = "ä".repeat(256);

@@ -1,7 +1,7 @@
 //! Group commit: one thread per stream takes all appends that wait, writes them together, makes
 //! them durable with one sync per shard, and answers them.
 
-use super::refuse;
+use super::refuse::Service;
 use super::seen::Seen;
 use super::tail::Tail;
 use crate::service::{Appended, Records};
@@ -35,6 +35,8 @@ pub struct Group {
     pub tails: Vec<Tail>,
     /// What the stream has.
     pub seen: Seen,
+    /// Who refuses records.
+    pub service: Service,
     /// The time of arrival.
     pub clock: Arc<dyn Clock>,
     /// `stream `APIData``, for messages.
@@ -102,7 +104,7 @@ impl Group {
     /// Gathers the records of one append that are neither refused nor stored already.
     fn gather(&mut self, records: Records) -> Appended {
         let arrival_ns = self.clock.now_ns();
-        let refused = refuse::refused(&records);
+        let refused = self.service.refused(&records);
         let mut rows: Vec<Vec<(Range<usize>, u64)>> = vec![Vec::new(); self.tails.len()];
         let (mut stored, mut already_stored) = (0, 0);
         for part in accepted(&records, refused.iter().map(|refused| refused.row)) {

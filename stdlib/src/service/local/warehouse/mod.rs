@@ -1,0 +1,146 @@
+//! Tables that SQL reads, in `warehouse.sqlite`.
+//!
+//! A load brings all rows of an object or none, and `_loads` names the object in the same
+//! transaction: an object is loaded once, however often it is seen.
+
+mod load;
+mod rows;
+pub mod schema;
+#[cfg(test)]
+mod tests;
+
+use super::sqlite::Db;
+use super::{objects, sqlite};
+use crate::service::{Copied, CopyFormat, ObjectRef, QueryRows, Warehouse};
+use async_trait::async_trait;
+use dsl::ast::ResourceKind;
+use dsl::plan::Plan;
+use dsl::ty::RecordTy;
+use engine::ctx::Clock;
+use engine::fault::Fault;
+use rusqlite::{Connection, OptionalExtension};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+const SCHEMA: &str = "
+    create table if not exists _tables
+        (name text primary key collate nocase, declaration text not null) without rowid;
+    create table if not exists _loads (
+        table_name text not null, bucket text not null, key text not null, etag text not null,
+        rows integer not null, loaded_ns integer not null,
+        primary key (table_name, bucket, key)
+    ) without rowid;";
+
+/// The warehouse of one directory.
+pub struct LocalWarehouse {
+    dir: PathBuf,
+    db: Arc<Db>,
+    tables: BTreeMap<String, Arc<Table>>,
+    clock: Arc<dyn Clock>,
+}
+
+/// A table that objects can be loaded into.
+struct Table {
+    name: String,
+    record: RecordTy,
+    insert: String,
+}
+
+/// The file of the warehouse.
+pub fn file(dir: &Path) -> PathBuf {
+    dir.join("warehouse.sqlite")
+}
+
+impl LocalWarehouse {
+    /// Opens it; makes the tables of the plan that are not there. Blocks.
+    ///
+    /// # Errors
+    /// The file is damaged; a table's type cannot be kept, or differs from what is there.
+    pub fn open(dir: &Path, plan: &Plan, clock: Arc<dyn Clock>) -> Result<LocalWarehouse, Fault> {
+        let path = file(dir);
+        let db = Db::open(&path, SCHEMA)?;
+        let mut tables = BTreeMap::new();
+        for resource in &plan.resources {
+            let Some(binding) = &resource.binding else { continue };
+            if resource.kind != ResourceKind::Table || binding.service != "redshift" {
+                continue;
+            }
+            let record = schema::check(&binding.name, &resource.ty)?;
+            make(&mut db.lock(), &binding.name, &record)
+                .map_err(|error| db.fault(&error, "make a table in"))?
+                .map_err(|there| differs(&binding.name, &record, &there, &path))?;
+            let table = Table {
+                name: binding.name.clone(),
+                insert: schema::insert(&binding.name, &record),
+                record,
+            };
+            tables.insert(binding.name.clone(), Arc::new(table));
+        }
+        Ok(LocalWarehouse { dir: dir.to_owned(), db, tables, clock })
+    }
+}
+
+#[async_trait]
+impl Warehouse for LocalWarehouse {
+    async fn copy(
+        &self,
+        table: &str,
+        object: &ObjectRef,
+        format: CopyFormat,
+    ) -> Result<Copied, Fault> {
+        let no_table =
+            || Fault::service("no_table", format!("no warehouse table `{table}` is open"));
+        let table = self.tables.get(table).ok_or_else(no_table)?.clone();
+        let (db, object, now_ns) = (self.db.clone(), object.clone(), self.clock.now_ns());
+        let path = objects::key::path(&objects::root(&self.dir), &object.bucket, &object.key)?;
+        super::blocking(move || load::load(&db, &table, &object, &path, format, now_ns)).await
+    }
+
+    async fn query(&self, sql: &str, rows_max: usize) -> Result<QueryRows, Fault> {
+        let (path, sql) = (file(&self.dir), sql.to_owned());
+        super::blocking(move || query(&path, &sql, rows_max)).await
+    }
+}
+
+/// Answers a query; see [`Warehouse::query`]. Blocks.
+pub fn query(path: &Path, sql: &str, rows_max: usize) -> Result<QueryRows, Fault> {
+    let _ = (sqlite::look(path)?, sql, rows_max);
+    Err(Fault::service("not_ready", "this build cannot answer a query yet"))
+}
+
+/// Makes a table, or says what is there instead.
+fn make(
+    connection: &mut Connection,
+    name: &str,
+    record: &RecordTy,
+) -> rusqlite::Result<Result<(), String>> {
+    let declaration = schema::declaration(record);
+    let transaction = connection.transaction()?;
+    let there: Option<(String, String)> = transaction
+        .query_row("select name, declaration from _tables where name = ?1", [name], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .optional()?;
+    match there {
+        Some(there) if there == (name.to_owned(), declaration.clone()) => return Ok(Ok(())),
+        Some((there, columns)) => return Ok(Err(format!("`{there}` ({columns})"))),
+        None => {}
+    }
+    transaction.execute("insert into _tables values (?1, ?2)", [name, &declaration])?;
+    transaction.execute_batch(&schema::create(name, record))?;
+    transaction.commit()?;
+    Ok(Ok(()))
+}
+
+fn differs(name: &str, record: &RecordTy, there: &str, path: &Path) -> Fault {
+    let wanted = schema::declaration(record);
+    let message = format!(
+        "{} has a table {there}, and the file declares `{name}` ({wanted})",
+        path.display()
+    );
+    Fault::service("warehouse_columns", message).help(
+        "bind the table to another name, or remove the warehouse's file and run again with \
+         --from-start",
+    )
+}
