@@ -4,6 +4,7 @@
 pub mod check;
 pub mod cli;
 pub mod exit;
+pub mod graph;
 pub mod io;
 pub mod load;
 pub mod nodes;
@@ -20,6 +21,7 @@ use io::Io;
 pub fn run(cli: &Cli, io: &mut Io) -> Result<Exit, Stop> {
     match &cli.command {
         Command::Check(args) => check::run(args, io),
+        Command::Graph(args) => graph::run(args, io),
         Command::Nodes(args) => nodes::run(args, io),
         _ => Err(Stop::usage("this command is not built yet")),
     }

@@ -120,7 +120,7 @@ pub fn nearest<'n>(word: &str, names: impl IntoIterator<Item = &'n str>) -> Opti
 }
 
 /// `there is no KIND `WORD` in FILE`, with what there is.
-pub fn unknown<'n>(kind: &str, word: &str, file: &str, names: &'n [String]) -> Stop {
+pub fn unknown(kind: &str, word: &str, file: &str, names: &[String]) -> Stop {
     let stop = Stop::usage(format!("there is no {kind} `{word}` in {file}"));
     if let Some(near) = nearest(word, names.iter().map(String::as_str)) {
         return stop.help(format!("did you mean `{near}`?"));

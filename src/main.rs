@@ -4,7 +4,6 @@ use clap::Parser;
 use flowc::cli::Cli;
 use flowc::exit::Exit;
 use flowc::io::{Env, Io, err_style, out_style};
-use std::io::Write;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
