@@ -15,8 +15,12 @@ use std::collections::BTreeMap;
 
 /// Checks the bindings of every profile that has its own.
 pub(crate) fn check(cx: &mut Cx, draft: &Draft, profiles: &BTreeMap<String, Profile>) {
+    let needed = needed(cx, draft);
     if cx.decls.profiles.is_empty() {
-        return no_profile(cx);
+        if let Some(first) = needed.first() {
+            unbound(cx, first, None);
+        }
+        return;
     }
     let own: Vec<(&Name, &[(Name, crate::ast::Expr)])> = cx
         .decls
@@ -28,9 +32,8 @@ pub(crate) fn check(cx: &mut Cx, draft: &Draft, profiles: &BTreeMap<String, Prof
         })
         .collect();
     for (name, written) in own {
-        for resource in in_order(cx) {
-            let mentioned = written.iter().any(|(bound, _)| bound.node == resource.node);
-            if !mentioned && cx.decls.resources[resource.node.as_str()].used {
+        for resource in &needed {
+            if !written.iter().any(|(bound, _)| bound.node == resource.node) {
                 unbound(cx, resource, Some(name));
             }
         }
@@ -50,12 +53,17 @@ pub(crate) fn in_order<'a>(cx: &Cx<'a>) -> Vec<&'a Name> {
     all.into_iter().map(|(_, name)| name).collect()
 }
 
-/// E0608, once for a file without any profile.
-fn no_profile(cx: &mut Cx) {
-    let used = in_order(cx).into_iter().find(|name| cx.decls.resources[name.node.as_str()].used);
-    if let Some(name) = used {
-        unbound(cx, name, None);
+/// The resources that a flow or a query uses, and the buckets of the deliveries among them, in the
+/// order of the file.
+fn needed<'a>(cx: &Cx<'a>, draft: &Draft) -> Vec<&'a Name> {
+    let decls = &cx.decls;
+    let used: Vec<usize> = draft.graph.node_weights().filter_map(|node| node.resource).collect();
+    let mut names: Vec<&str> = decls.queries.values().map(|query| query.on.node.as_str()).collect();
+    for decl in decls.resources.values().filter(|decl| used.contains(&decl.index)) {
+        names.push(&decl.name.node);
+        names.extend(decl.into.map(|into| into.node.as_str()));
     }
+    in_order(cx).into_iter().filter(|name| names.contains(&name.node.as_str())).collect()
 }
 
 /// E0608

@@ -1,6 +1,7 @@
 //! The graph while it is being built: all flows of the file, before one is chosen and the rest is
 //! left out.
 
+use super::signature::Layer;
 use crate::plan::{PlanEdge, PlanNode, Port};
 use crate::span::Span;
 use crate::spec::{NodeKind, NodeSpec};
@@ -80,6 +81,15 @@ pub(crate) fn unbatched(ty: &Ty) -> &Ty {
         Ty::Batch(inner) => inner,
         other => other,
     }
+}
+
+/// The type, or `Unknown` when a part of it is unknown: what depends on it is then silent.
+pub(crate) fn whole(ty: Ty) -> Ty {
+    let mut inner = &ty;
+    while let Some((_, content)) = Layer::of(inner) {
+        inner = content;
+    }
+    if *inner == Ty::Unknown { Ty::Unknown } else { ty }
 }
 
 /// Applies `change` to a type, or to the content of a batch.

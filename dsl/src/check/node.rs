@@ -1,6 +1,6 @@
 //! A node of the language in a chain: its options, its record, what it takes and what it sends.
 
-use super::draft::{Note, Sender, Tap, unbatched};
+use super::draft::{Note, Sender, Tap, unbatched, whole};
 use super::flow::{Builder, End, Place};
 use super::node_name::Meaning;
 use super::options::{self, Given, Owner};
@@ -132,7 +132,7 @@ impl<'a> Builder<'_, 'a> {
         (node.options, node.templates) = (given.values, given.templates);
         let index = self.add(node, used.spec, Vec::new());
         let (sender, at) = (Sender::Node(index, Port::Out), used.words());
-        let ty = output.unwrap_or(Ty::Unknown);
+        let ty = whole(output.unwrap_or(Ty::Unknown));
         End::open(vec![Tap { sender, ty, at, batch: false }], vec![index])
     }
 
@@ -169,7 +169,7 @@ impl<'a> Builder<'_, 'a> {
                 self.carried(&ty, words);
                 let batch =
                     matches!(ty, Ty::Batch(_)) || (tap.batch && used.spec.path != "text.lines");
-                let sender = Sender::Node(index, Port::Out);
+                let (sender, ty) = (Sender::Node(index, Port::Out), whole(ty));
                 End::open(vec![Tap { sender, ty, at: words, batch }], vec![index])
             }
         }

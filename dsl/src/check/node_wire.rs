@@ -186,7 +186,7 @@ impl<'a> Builder<'_, 'a> {
     fn mismatch(&mut self, used: &Use<'a>, tap: &Tap, wants: &[&Pattern]) {
         let name = used.node.call.dotted();
         let accepts = accepted(used, wants);
-        let message = format!("`{name}` does not take {}", tap.ty);
+        let message = format!("`{name}` does not take `{}`", tap.ty);
         let problem = Problem::error("E0301", message, used.words(), format!("accepts  {accepts}"));
         let problem = problem.label(tap.at, format!("sends  {}", tap.ty));
         let wants_batch = wants.iter().any(|want| matches!(want, Pattern::Layer(Layer::Batch, _)));

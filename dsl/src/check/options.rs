@@ -2,6 +2,7 @@
 
 use super::consts;
 use super::cx::Cx;
+use super::expr_fit::Place;
 use super::scope::Scope;
 use super::{decls, expr, suggest, template};
 use crate::ast::{Arg, Expr, ExprKind};
@@ -125,7 +126,10 @@ fn constant(cx: &mut Cx, option: &OptionSpec, value: &Expr, scope: &Scope) -> Op
         wrong_unit(cx, option, value.span, literal);
         return None;
     }
-    let (found, _) = consts::value(cx, value, &fixed, Some(&value_ty(option.ty)))?;
+    let ty = value_ty(option.ty);
+    let place =
+        Place { ty: Some(&ty), name: option.name, help: Some(advice(option)), declared: None };
+    let (found, _) = consts::value_for(cx, value, &fixed, &place)?;
     match option.ty {
         OptionTy::Choice(choices) => choice(cx, option, value.span, choices, found),
         _ => ranged(cx, option, value.span, found),

@@ -76,6 +76,9 @@ impl<'a> Builder<'_, 'a> {
         }
         known.sort();
         known.dedup();
+        if let Some(used) = self.body.lets.get_mut(name) {
+            used.taken = true;
+        }
         let declared = self.body.lets[name].name.span;
         let message = format!("`{name}` has no port `{}`", port.node);
         let problem = Problem::error("E0205", message, port.span, "not a port of it");

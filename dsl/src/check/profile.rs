@@ -199,6 +199,7 @@ fn arguments(cx: &mut Cx, service: &'static Service, span: Span, args: &[Arg]) -
     let at = given.spans.get("name").copied().unwrap_or(span);
     if let Some(rule) = quotas::aws().name(service.word)
         && !rule.allows(&name)
+        && !stands_in(&name, args)
     {
         let message = format!("`{name}` is no legal name in {}", service.title);
         let problem = Problem::error("E0607", message, at, format!("takes {}", rule.rule));
@@ -210,6 +211,13 @@ fn arguments(cx: &mut Cx, service: &'static Service, span: Span, args: &[Arg]) -
         return None;
     }
     Some(Binding { service: service.word.into(), name, options: given.values })
+}
+
+/// Whether a name is only the stand-in of a param that has no value yet (`<bucket_name>`).
+fn stands_in(name: &str, args: &[Arg]) -> bool {
+    let named = args.iter().find(|arg| arg.name.as_ref().is_none_or(|name| name.node == "name"));
+    let written = named.is_some_and(|arg| matches!(arg.value.kind, ExprKind::Literal(_)));
+    !written && name.contains('<')
 }
 
 /// E0604
