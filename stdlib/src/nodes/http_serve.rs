@@ -123,7 +123,29 @@ until it is told to stop.",
     ],
     fails: &[],
     delivery: Delivery { replays: false, holds_ack: true, idempotent: false },
-    examples: &[],
+    examples: &[Example {
+        title: "A gateway that stores orders on a stream",
+        flow: r#"type Order = { id: text, amount: decimal(10, 2) }
+
+stream orders   : json<Order>     key .id
+bucket rejected : ndjson<Failure>
+
+profile aws {
+  orders   = kinesis("orders")
+  rejected = s3("example-rejected")
+}
+
+profile local = emulate(aws, dir: "out")
+
+flow gateway : at_least_once {
+  http.serve("127.0.0.1:8080", path: "/orders")
+    -> json.decode as Order
+    -> orders.write
+  errors -> rejected.append
+}
+"#,
+        run: false,
+    }],
     ..BLANK
 };
 
