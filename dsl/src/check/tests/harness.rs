@@ -3,7 +3,7 @@
 use super::super::Request;
 use super::super::cx::*;
 use super::super::scope::Scope;
-use super::super::{consts, expr, record, types};
+use super::super::{consts, decls, expr, record, types};
 use crate::ast::{self, ItemKind, StageKind, Stmt};
 use crate::parse;
 use crate::plan::Expr;
@@ -43,45 +43,6 @@ secret password = env("PW")
 stream orders : json<Line> key .InvoiceNo
 "#;
 
-/// Fills the declarations that expressions see.
-pub fn declare<'a>(cx: &mut Cx<'a>, file: &'a ast::File) {
-    for (index, item) in file.items.iter().enumerate() {
-        match &item.kind {
-            ItemKind::Type { name, ty } => {
-                let decl = TypeDecl { name, ty, resolved: Lazy::Todo, used: false };
-                cx.decls.types.insert(&name.node, decl);
-            }
-            ItemKind::Const { name, ty, value } => {
-                let (ty, expr) = (ty.as_ref(), value);
-                let decl = ConstDecl { name, ty, expr, value: Lazy::Todo, used: false };
-                cx.decls.consts.insert(&name.node, decl);
-            }
-            ItemKind::Param { name, ty, default } => {
-                let default = default.as_ref();
-                let decl = ParamDecl { name, ty, default, value: Lazy::Todo, used: false };
-                cx.decls.params.insert(&name.node, decl);
-            }
-            ItemKind::Secret { name, value } => {
-                cx.decls.secrets.insert(&name.node, SecretDecl { name, expr: value, used: false });
-            }
-            ItemKind::Resource { kind, name, ty, key, into } => {
-                let decl = ResourceDecl {
-                    name,
-                    kind,
-                    ty,
-                    key: key.as_ref(),
-                    into: into.as_ref(),
-                    resolved: Lazy::Todo,
-                    used: false,
-                    index,
-                };
-                cx.decls.resources.insert(&name.node, decl);
-            }
-            _ => {}
-        }
-    }
-}
-
 /// Runs `test` on the base declarations, `extra` ones and a flow around `stage`.
 pub fn with<T>(
     extra: &str,
@@ -95,7 +56,7 @@ pub fn with<T>(
     let (file, problems) = parse::parse(&files, id);
     assert!(problems.is_empty(), "`{stage}` does not parse: {problems:#?}");
     let mut cx = Cx::new(&files, &[], request);
-    declare(&mut cx, &file);
+    decls::collect(&mut cx, &file);
     types::resolve_all(&mut cx);
     let body = file.items.iter().find_map(|item| match &item.kind {
         ItemKind::Flow { body, .. } => Some(body),
