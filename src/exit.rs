@@ -1,6 +1,7 @@
 //! How the program ends: exit codes, and what stops a command before its end.
 
 use crate::render::Style;
+use engine::fault::Fault;
 use std::io;
 
 /// The exit codes.
@@ -102,6 +103,11 @@ impl From<io::Error> for Stop {
     fn from(error: io::Error) -> Stop {
         Stop::Output(error)
     }
+}
+
+/// A fault of a service, as it stops a command.
+pub fn fault(fault: &Fault) -> Stop {
+    Stop::said(Exit::Failed, fault.to_string()).help_if(fault.help.clone())
 }
 
 /// `error: …` and, indented, `help: …`.

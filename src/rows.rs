@@ -1,0 +1,204 @@
+//! Rows for people and programs: a table, JSON lines, CSV.
+
+use crate::cli::RowFormat;
+use crate::exit::Stop;
+use crate::render::{Style, thousands};
+use comfy_table::{
+    Attribute, Cell, CellAlignment, ContentArrangement, LineStyle, Row, Table, TableStyle,
+};
+use dsl::value::{Value, decimal_text, timestamp_text};
+use engine::fault::Fault;
+use std::io::Write;
+
+/// Rows of a table that is printed, at most: all of them are measured before the first is printed.
+const TABLE_ROWS_MAX: usize = 10_000;
+
+/// A line below the header, blanks between the columns.
+const RULED: TableStyle =
+    TableStyle::new().header_separator(LineStyle::none().fill('─').junction(' '));
+
+/// What is printed, and how.
+pub struct Printer<'a> {
+    /// The format.
+    pub format: RowFormat,
+    /// How a table looks.
+    pub style: Style,
+    /// Rows at most; 0 = all.
+    pub limit: usize,
+    /// Columns whose texts are JSON: printed as they are where the format is JSON.
+    pub json_columns: &'a [&'a str],
+}
+
+impl Printer<'_> {
+    /// Prints rows as they come; those behind the limit are not read. Gives how many were printed
+    /// and whether there are more.
+    ///
+    /// # Errors
+    /// A row cannot be read, or the output cannot be written.
+    pub fn print(
+        &self,
+        columns: &[String],
+        rows: impl Iterator<Item = Result<Vec<Value>, Fault>>,
+        out: &mut dyn Write,
+    ) -> Result<(usize, bool), Stop> {
+        let mut limit = if self.limit == 0 { usize::MAX } else { self.limit };
+        if self.format == RowFormat::Table {
+            limit = limit.min(TABLE_ROWS_MAX);
+        }
+        let mut rows = rows.peekable();
+        let mut printed = 0;
+        let mut taken = Vec::new();
+        if self.format == RowFormat::Csv {
+            let header: Vec<String> = columns.iter().map(|name| csv_field(name)).collect();
+            writeln!(out, "{}", header.join(","))?;
+        }
+        while printed < limit {
+            let Some(row) = rows.next() else { break };
+            let row = row.map_err(|fault| crate::exit::fault(&fault))?;
+            printed += 1;
+            match self.format {
+                RowFormat::Table => taken.push(row),
+                RowFormat::Jsonl => writeln!(out, "{}", self.json_line(columns, &row))?,
+                RowFormat::Csv => writeln!(out, "{}", csv_line(&row))?,
+            }
+        }
+        let more = rows.peek().is_some();
+        if self.format == RowFormat::Table {
+            write!(out, "{}", self.table(columns, &taken))?;
+            writeln!(out, "{}", foot(printed, more))?;
+        }
+        Ok((printed, more))
+    }
+
+    fn json_line(&self, columns: &[String], row: &[Value]) -> String {
+        let fields = columns.iter().zip(row).map(|(name, value)| {
+            let text = match value {
+                Value::Text(text) if self.is_json(name, text) => text.clone(),
+                other => json(other),
+            };
+            format!("{}:{text}", quoted(name))
+        });
+        format!("{{{}}}", fields.collect::<Vec<_>>().join(","))
+    }
+
+    fn is_json(&self, name: &str, text: &str) -> bool {
+        self.json_columns.contains(&name)
+            && !text.contains('\n')
+            && serde_json::from_str::<&serde_json::value::RawValue>(text).is_ok()
+    }
+
+    fn table(&self, columns: &[String], rows: &[Vec<Value>]) -> String {
+        let mut table = Table::new();
+        table.load_style(RULED);
+        table.set_content_arrangement(ContentArrangement::Dynamic);
+        table.set_width(u16::try_from(self.style.width).unwrap_or(u16::MAX));
+        table.set_truncation_indicator("…");
+        if self.style.color {
+            table.enforce_styling()
+        } else {
+            table.force_no_tty()
+        };
+        let number = |at: usize| rows.iter().any(|row| is_number(&row[at]));
+        let align = |at: usize| match number(at) {
+            true => CellAlignment::Right,
+            false => CellAlignment::Left,
+        };
+        table.set_header(columns.iter().enumerate().map(|(at, name)| {
+            Cell::new(name).add_attribute(Attribute::Bold).set_alignment(align(at))
+        }));
+        for values in rows {
+            let cells = values.iter().enumerate();
+            let cells = cells.map(|(at, v)| Cell::new(cell(v)).set_alignment(align(at)));
+            let mut row = Row::from(cells.collect::<Vec<_>>());
+            row.max_height(1);
+            table.add_row(row);
+        }
+        let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
+        lines.join("\n") + "\n"
+    }
+}
+
+/// `20 rows`, `20 rows, and there are more: --limit 0 shows all`
+fn foot(printed: usize, more: bool) -> String {
+    let rows = crate::render::plural(printed, "row");
+    match (more, printed >= TABLE_ROWS_MAX) {
+        (false, _) => rows,
+        (true, false) => format!("{rows}, and there are more: `--limit 0` shows all"),
+        (true, true) => format!("{rows}, and there are more: `--format jsonl` prints all"),
+    }
+}
+
+fn is_number(value: &Value) -> bool {
+    use Value::*;
+    matches!(value, Int(_) | Decimal { .. } | Float(_) | Size(_) | Duration(_))
+}
+
+/// A value in one line of a table.
+fn cell(value: &Value) -> String {
+    match value {
+        Value::Null => "∅".into(),
+        Value::Int(n) if n.unsigned_abs() >= 10_000 => {
+            let sign = if *n < 0 { "-" } else { "" };
+            format!("{sign}{}", thousands(n.unsigned_abs()))
+        }
+        other => plain(other).replace(['\n', '\r', '\t'], " "),
+    }
+}
+
+/// A value as text without quotes.
+fn plain(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::Text(text) => text.clone(),
+        Value::Timestamp(ns) => timestamp_text(*ns),
+        Value::Decimal { unscaled, scale } => decimal_text(*unscaled, *scale),
+        Value::Size(bytes) => bytes.to_string(),
+        Value::Date(days) => date(*days),
+        Value::List(_) | Value::Record(_) => json(value),
+        other => other.to_string(),
+    }
+}
+
+/// A day as `2010-12-01`.
+fn date(days: i32) -> String {
+    let midnight = timestamp_text(i64::from(days) * 86_400_000_000_000);
+    midnight.split('T').next().unwrap_or_default().to_owned()
+}
+
+/// A value as JSON. Numbers keep all their digits.
+pub fn json(value: &Value) -> String {
+    match value {
+        Value::Null => "null".into(),
+        Value::Bool(_) | Value::Int(_) | Value::Decimal { .. } | Value::Size(_) => plain(value),
+        Value::Float(float) if float.is_finite() => float.to_string(),
+        Value::List(items) => {
+            let items: Vec<String> = items.iter().map(json).collect();
+            format!("[{}]", items.join(","))
+        }
+        Value::Record(fields) => {
+            let fields = fields.iter().map(|(name, v)| format!("{}:{}", quoted(name), json(v)));
+            format!("{{{}}}", fields.collect::<Vec<_>>().join(","))
+        }
+        other => quoted(&plain(other)),
+    }
+}
+
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+fn csv_line(row: &[Value]) -> String {
+    row.iter().map(|value| csv_field(&plain(value))).collect::<Vec<_>>().join(",")
+}
+
+/// A field of CSV (RFC 4180): quoted only where it must be.
+fn csv_field(text: &str) -> String {
+    if text.contains(['"', ',', '\n', '\r']) {
+        format!("\"{}\"", text.replace('"', "\"\""))
+    } else {
+        text.to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests;
