@@ -39,11 +39,19 @@ pub fn specs() -> Vec<&'static NodeSpec> {
 
 /// All nodes as a run opens them; the verbs of resources work on `services`.
 pub fn registry(services: Arc<Services>) -> Registry {
-    let _ = &services;
     let mut nodes = Registry::default();
     nodes.add(&batch::SPEC, Open::Engine);
     nodes.add(&drop::SPEC, Open::Engine);
     nodes.add(&http_serve::SPEC, http_serve::open());
     nodes.add(&http_post::SPEC, http_post::open());
+    nodes.add(&stream_read::SPEC, stream_read::open(services.clone()));
+    nodes.add(&stream_write::SPEC, stream_write::open(services.clone()));
+    nodes.add(&delivery_write::SPEC, delivery_write::open(services.clone()));
+    nodes.add(&delivery_read::SPEC, delivery_read::open(services.clone()));
+    nodes.add(&bucket_put::SPEC, bucket_put::open(services.clone()));
+    nodes.add(&bucket_append::SPEC, bucket_append::open(services.clone()));
+    nodes.add(&bucket_read::SPEC, bucket_read::open(services.clone()));
+    nodes.add(&table_upsert::SPEC, table_upsert::open(services.clone()));
+    nodes.add(&table_copy::SPEC, table_copy::open(services));
     nodes
 }

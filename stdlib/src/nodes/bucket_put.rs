@@ -1,14 +1,33 @@
 //! `bucket.put`: stores each batch as one object.
 
-#[allow(unused_imports)]
+use crate::json;
+use crate::service::outgoing::payload;
+use crate::service::{BucketPlace, Put, Services};
+use arrow_array::Array;
+use async_trait::async_trait;
+use bytes::Bytes;
 use dsl::ast::ResourceKind;
-#[allow(unused_imports)]
 use dsl::spec::*;
+use dsl::ty::Ty;
+use engine::batch::Rows;
+use engine::ctx::NodeCtx;
+use engine::expr::{self, Compiled, Env};
+use engine::fault::Fault;
+use engine::node::{Sink, SinkLimits, Written};
+use engine::registry::Open;
+use engine::summary::Counters;
+use std::sync::Arc;
 
 /// What the node says of itself.
 pub const SPEC: NodeSpec = NodeSpec {
     path: "bucket.put",
     summary: "Stores each batch as one object.",
+    doc: "\
+The object is there whole or not at all, and the write is confirmed when it is durable. Its key is
+what the profile's `prefix` and this `key` make together. An object of that key with the same
+content is a repetition and counts as `already stored`; with other content it is never replaced:
+the node stops with `object_conflict`. A key made of `batch.id` is unique, and the same after a
+crash.",
     kind: NodeKind::Sink,
     resource: Some(ResourceKind::Bucket),
     signatures: &["batch<_> ->", "R ->"],
@@ -27,3 +46,86 @@ pub const SPEC: NodeSpec = NodeSpec {
     delivery: Delivery { replays: false, holds_ack: false, idempotent: true },
     ..BLANK
 };
+
+/// Puts under way at once.
+const CONCURRENCY: usize = 4;
+
+/// How a run opens it.
+pub fn open(services: Arc<Services>) -> Open {
+    Open::Sink(Box::new(move |ctx| {
+        let services = services.clone();
+        Box::pin(async move { Ok(Box::new(BucketPut::open(&ctx, services)?) as Box<dyn Sink>) })
+    }))
+}
+
+/// A writer of objects to one bucket.
+pub struct BucketPut {
+    services: Arc<Services>,
+    place: BucketPlace,
+    key: Compiled,
+    env: Env,
+    encodes: bool,
+    lines: bool,
+    counters: Counters,
+}
+
+impl BucketPut {
+    /// Opens it.
+    ///
+    /// # Errors
+    /// The bucket is not bound.
+    pub fn open(ctx: &NodeCtx, services: Arc<Services>) -> Result<BucketPut, Fault> {
+        let resource = ctx.node.resource.expect("a verb has a resource");
+        let key = ctx.node.templates.get("key").expect("the checker asks for the key");
+        Ok(BucketPut {
+            services,
+            place: BucketPlace::of(&ctx.plan.resources[resource])?,
+            key: expr::compile(key),
+            env: Env::new(ctx),
+            encodes: ctx.node.encodes.is_some(),
+            lines: ctx.plan.resources[resource].ty != Ty::Bytes,
+            counters: ctx.counters.clone(),
+        })
+    }
+
+    /// What the object holds: one row as it is, several as lines.
+    fn content(&self, rows: &Rows) -> Bytes {
+        let mut content = Vec::new();
+        if self.encodes {
+            json::encode::encode_lines(&rows.columns, &mut content);
+            return content.into();
+        }
+        let payloads = payload(rows);
+        for row in payloads.iter().flatten() {
+            content.extend_from_slice(row);
+            if self.lines && payloads.len() > 1 {
+                content.push(b'\n');
+            }
+        }
+        content.into()
+    }
+}
+
+#[async_trait]
+impl Sink for BucketPut {
+    fn limits(&self) -> SinkLimits {
+        SinkLimits { whole: true, concurrency: CONCURRENCY, ..SinkLimits::default() }
+    }
+
+    async fn write(&self, rows: &Rows) -> Result<Written, Fault> {
+        let name = expr::eval_text(&self.key, rows, &self.env).map_err(|fault| {
+            let message = format!("the key of an object cannot be made: {}", fault.message);
+            Fault::service("object_key", message).help("make it of `batch.time` and `batch.id`")
+        })?;
+        let key = format!("{}{name}", self.place.prefix);
+        let put = self.services.objects.put(&self.place.bucket, &key, self.content(rows)).await?;
+        self.counters.add(
+            match put {
+                Put::Stored => "objects",
+                Put::AlreadyStored => "already stored",
+            },
+            1,
+        );
+        Ok(Written::default())
+    }
+}

@@ -1,14 +1,33 @@
 //! `bucket.read`: sends each object once, in order of arrival, and follows new ones.
 
-#[allow(unused_imports)]
+use crate::nodes::stream_read::ended;
+use crate::service::position::Positions;
+use crate::service::{BucketPlace, Listed, Services};
+use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use async_trait::async_trait;
 use dsl::ast::ResourceKind;
-#[allow(unused_imports)]
 use dsl::spec::*;
+use dsl::ty::Ty;
+use engine::batch::{Partition, Resume, RowIds};
+use engine::ctx::NodeCtx;
+use engine::fault::Fault;
+use engine::node::{Read, Source, SourceRows};
+use engine::registry::Open;
+use engine::schema::arrow_schema;
+use std::sync::Arc;
+use tokio::sync::watch;
 
 /// What the node says of itself.
 pub const SPEC: NodeSpec = NodeSpec {
     path: "bucket.read",
     summary: "Sends each object once, in order of arrival, and follows new ones.",
+    doc: "\
+It sends what is known of an object (key, size, etag), not its content. Files that another program
+has put into a local bucket are found when the run begins, and count as arrived in the order of
+their time of modification.
+
+It ends when all writers of the bucket in this run have ended and it has sent everything; without a
+writer in this run, when it is told to stop.",
     kind: NodeKind::Source,
     resource: Some(ResourceKind::Bucket),
     signatures: &["-> object<R>"],
@@ -27,3 +46,120 @@ pub const SPEC: NodeSpec = NodeSpec {
     delivery: Delivery { replays: true, holds_ack: false, idempotent: false },
     ..BLANK
 };
+
+/// Objects that one read brings at most.
+const OBJECTS_MAX: usize = 256;
+
+/// How a run opens it.
+pub fn open(services: Arc<Services>) -> Open {
+    Open::Source(Box::new(move |ctx| {
+        let services = services.clone();
+        Box::pin(
+            async move { Ok(Box::new(BucketRead::open(&ctx, services).await?) as Box<dyn Source>) },
+        )
+    }))
+}
+
+/// A reader of one bucket.
+pub struct BucketRead {
+    services: Arc<Services>,
+    place: BucketPlace,
+    partition: Arc<Partition>,
+    next: u64,
+    positions: Positions,
+    feeders_ended: watch::Receiver<bool>,
+    keep_running: bool,
+    stopped: bool,
+}
+
+impl BucketRead {
+    /// Opens a reader at the position of this node.
+    ///
+    /// # Errors
+    /// The bucket is not bound, or the position cannot be read.
+    pub async fn open(ctx: &NodeCtx, services: Arc<Services>) -> Result<BucketRead, Fault> {
+        let resource = ctx.node.resource.expect("a verb has a resource");
+        let mut place = BucketPlace::of(&ctx.plan.resources[resource])?;
+        place.prefix += ctx.node.text("prefix");
+        let partition = services.objects.partition(&place.bucket);
+        let positions = Positions::of(ctx);
+        Ok(BucketRead {
+            next: positions.load(&partition).await?,
+            services,
+            place,
+            partition,
+            positions,
+            feeders_ended: ctx.feeders_ended.clone(),
+            keep_running: ctx.run.keep_running,
+            stopped: false,
+        })
+    }
+
+    fn rows(&self, listed: Listed) -> SourceRows {
+        let objects = &listed.objects;
+        let mut ids = RowIds::empty(self.partition.clone());
+        objects.iter().for_each(|object| ids.push(object.seq, 1, object.arrival_ns));
+        let keys: StringArray = objects.iter().map(|object| Some(object.key.as_str())).collect();
+        let sizes: Int64Array = objects.iter().map(|object| object.size as i64).collect();
+        let etags: StringArray = objects.iter().map(|object| Some(object.etag.as_str())).collect();
+        let columns: Vec<ArrayRef> = vec![Arc::new(keys), Arc::new(sizes), Arc::new(etags)];
+        let schema = arrow_schema(&Ty::Object(Box::new(Ty::Bytes)));
+        SourceRows {
+            columns: RecordBatch::try_new(schema, columns).expect("the columns of an object"),
+            ids,
+            partition: 0,
+            end: listed.next,
+            resumed: None,
+            reply: None,
+        }
+    }
+}
+
+#[async_trait]
+impl Source for BucketRead {
+    async fn read(&mut self) -> Result<Read, Fault> {
+        let objects = self.services.objects.clone();
+        let BucketPlace { bucket, prefix } = self.place.clone();
+        loop {
+            if self.stopped {
+                return Ok(Read::End);
+            }
+            // Asked before the listing: what was put before the end is listed after it.
+            let ended_before = *self.feeders_ended.borrow() && !self.keep_running;
+            let listed = objects.list(&bucket, &prefix, self.next, OBJECTS_MAX).await?;
+            let moved = listed.next > self.next;
+            self.next = listed.next;
+            if !listed.objects.is_empty() {
+                return Ok(Read::Rows(self.rows(listed)));
+            }
+            if moved {
+                continue;
+            }
+            if ended_before {
+                return Ok(Read::End);
+            }
+            tokio::select! {
+                arrived = objects.arrived(&bucket, self.next) => arrived?,
+                () = ended(&mut self.feeders_ended) => {}
+            }
+        }
+    }
+
+    async fn commit(
+        &mut self,
+        _partition: u32,
+        upto: u64,
+        _resume: Option<Arc<Resume>>,
+    ) -> Result<(), Fault> {
+        self.positions.store(&self.partition, upto).await
+    }
+
+    async fn stop(&mut self) -> Result<(), Fault> {
+        self.stopped = true;
+        Ok(())
+    }
+
+    fn one_partition(&self) -> bool {
+        true
+    }
+}

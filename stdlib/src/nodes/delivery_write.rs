@@ -1,19 +1,67 @@
-//! `delivery.write`: hands records to a buffered delivery, which writes them to its bucket as objects.
+//! `delivery.write`: hands records to a buffered delivery, which writes them to its bucket as
+//! objects.
 
-#[allow(unused_imports)]
+use crate::service::outgoing::Outgoing;
+use crate::service::{Services, physical_name};
+use async_trait::async_trait;
 use dsl::ast::ResourceKind;
-#[allow(unused_imports)]
 use dsl::spec::*;
+use engine::batch::Rows;
+use engine::ctx::NodeCtx;
+use engine::fault::Fault;
+use engine::node::{Sink, Written};
+use engine::registry::Open;
+use std::sync::Arc;
 
 /// What the node says of itself.
 pub const SPEC: NodeSpec = NodeSpec {
     path: "delivery.write",
     summary: "Hands records to a buffered delivery, which writes them to its bucket as objects.",
+    doc: "\
+A write is confirmed when the delivery has the records durably; they reach the bucket when its
+buffer is full (`size`), or the first of them has waited long enough (`wait`), or the run ends. A
+record that this node has handed over before is counted as `already stored` and not taken again.",
     kind: NodeKind::Sink,
     resource: Some(ResourceKind::Delivery),
     signatures: &["R ->"],
     options: &[],
     fails: &[FailureSpec { code: "record_too_large", when: "a record is over 1,000 KiB" }],
-
+    delivery: Delivery { replays: false, holds_ack: false, idempotent: true },
     ..BLANK
 };
+
+/// How a run opens it.
+pub fn open(services: Arc<Services>) -> Open {
+    Open::Sink(Box::new(move |ctx| {
+        let services = services.clone();
+        Box::pin(async move { Ok(Box::new(DeliveryWrite::open(&ctx, services)?) as Box<dyn Sink>) })
+    }))
+}
+
+/// A writer to one delivery.
+pub struct DeliveryWrite {
+    services: Arc<Services>,
+    delivery: String,
+    outgoing: Outgoing,
+}
+
+impl DeliveryWrite {
+    /// Opens it.
+    ///
+    /// # Errors
+    /// The delivery is not bound.
+    pub fn open(ctx: &NodeCtx, services: Arc<Services>) -> Result<DeliveryWrite, Fault> {
+        let resource = ctx.node.resource.expect("a verb has a resource");
+        let delivery = physical_name(&ctx.plan.resources[resource])?.to_owned();
+        Ok(DeliveryWrite { services, delivery, outgoing: Outgoing::new(ctx, &[]) })
+    }
+}
+
+#[async_trait]
+impl Sink for DeliveryWrite {
+    async fn write(&self, rows: &Rows) -> Result<Written, Fault> {
+        let records = self.outgoing.records(rows, "");
+        let appended = self.services.delivery.write(&self.delivery, records.clone()).await?;
+        Ok(self.outgoing.written(rows, &records, appended))
+    }
+}

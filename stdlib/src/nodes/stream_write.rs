@@ -1,14 +1,26 @@
 //! `stream.write`: appends records to the stream.
 
-#[allow(unused_imports)]
+use crate::service::outgoing::Outgoing;
+use crate::service::{Services, physical_name};
+use async_trait::async_trait;
 use dsl::ast::ResourceKind;
-#[allow(unused_imports)]
 use dsl::spec::*;
+use engine::batch::Rows;
+use engine::ctx::NodeCtx;
+use engine::fault::Fault;
+use engine::node::{Sink, Written};
+use engine::registry::Open;
+use std::sync::Arc;
 
 /// What the node says of itself.
 pub const SPEC: NodeSpec = NodeSpec {
     path: "stream.write",
     summary: "Appends records to the stream.",
+    doc: "\
+A record is encoded as the stream's type says; the fields of its `key` clause, joined by `|`, are
+its partition key. Records are stored in the order in which they arrive, and a write is confirmed
+when they are durable. A record that this node has stored before (in an earlier try, or before a
+crash) is recognised by its source and number, counted as `already stored`, and not stored again.",
     kind: NodeKind::Sink,
     resource: Some(ResourceKind::Stream),
     signatures: &["R ->"],
@@ -20,6 +32,43 @@ pub const SPEC: NodeSpec = NodeSpec {
             when: "the partition key is empty or over 256 characters",
         },
     ],
-
+    delivery: Delivery { replays: false, holds_ack: false, idempotent: true },
     ..BLANK
 };
+
+/// How a run opens it.
+pub fn open(services: Arc<Services>) -> Open {
+    Open::Sink(Box::new(move |ctx| {
+        let services = services.clone();
+        Box::pin(async move { Ok(Box::new(StreamWrite::open(&ctx, services)?) as Box<dyn Sink>) })
+    }))
+}
+
+/// A writer to one stream.
+pub struct StreamWrite {
+    services: Arc<Services>,
+    stream: String,
+    outgoing: Outgoing,
+}
+
+impl StreamWrite {
+    /// Opens it.
+    ///
+    /// # Errors
+    /// The stream is not bound.
+    pub fn open(ctx: &NodeCtx, services: Arc<Services>) -> Result<StreamWrite, Fault> {
+        let resource = ctx.node.resource.expect("a verb has a resource");
+        let resource = &ctx.plan.resources[resource];
+        let stream = physical_name(resource)?.to_owned();
+        Ok(StreamWrite { services, stream, outgoing: Outgoing::new(ctx, &resource.key) })
+    }
+}
+
+#[async_trait]
+impl Sink for StreamWrite {
+    async fn write(&self, rows: &Rows) -> Result<Written, Fault> {
+        let records = self.outgoing.records(rows, "");
+        let appended = self.services.streams.append(&self.stream, records.clone()).await?;
+        Ok(self.outgoing.written(rows, &records, appended))
+    }
+}

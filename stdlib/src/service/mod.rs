@@ -5,6 +5,8 @@
 
 pub mod inspect;
 pub mod local;
+pub mod outgoing;
+pub mod position;
 
 use arrow_array::{ArrayRef, BinaryArray, StringArray};
 use async_trait::async_trait;
