@@ -163,6 +163,8 @@ pub struct Example {
     pub flow: &'static str,
     /// Run it too, not only check it. It reads and writes only in its own directory.
     pub run: bool,
+    /// The files that lie beside it: name and text.
+    pub files: &'static [(&'static str, &'static str)],
 }
 
 impl NodeSpec {
@@ -193,6 +195,9 @@ pub const BLANK: NodeSpec = NodeSpec {
     delivery: Delivery { replays: false, holds_ack: false, idempotent: false },
     examples: &[],
 };
+
+/// An example that is run, with nothing else set, for `..EXAMPLE` in a spec.
+pub const EXAMPLE: Example = Example { title: "", flow: "", run: true, files: &[] };
 
 /// An option with nothing set, for `..OPTION` in a spec.
 pub const OPTION: OptionSpec = OptionSpec {

@@ -4,4 +4,5 @@ pub mod http;
 pub mod json;
 pub mod nodes;
 pub mod registry;
+mod rows;
 pub mod service;

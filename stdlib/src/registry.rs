@@ -40,8 +40,18 @@ pub fn specs() -> Vec<&'static NodeSpec> {
 /// All nodes as a run opens them; the verbs of resources work on `services`.
 pub fn registry(services: Arc<Services>) -> Registry {
     let mut nodes = Registry::default();
+    nodes.add(&json_decode::SPEC, json_decode::open());
+    nodes.add(&json_encode::SPEC, json_encode::open());
+    nodes.add(&base64_decode::SPEC, base64_decode::open());
+    nodes.add(&base64_encode::SPEC, base64_encode::open());
+    nodes.add(&text_join::SPEC, text_join::open());
+    nodes.add(&where_::SPEC, where_::open());
+    nodes.add(&map::SPEC, map::open());
+    nodes.add(&route::SPEC, route::open());
     nodes.add(&batch::SPEC, Open::Engine);
+    nodes.add(&count::SPEC, count::open());
     nodes.add(&drop::SPEC, Open::Engine);
+    nodes.add(&log::SPEC, log::open());
     nodes.add(&http_serve::SPEC, http_serve::open());
     nodes.add(&http_post::SPEC, http_post::open());
     nodes.add(&stream_read::SPEC, stream_read::open(services.clone()));

@@ -1,25 +1,27 @@
 //! `batch`: gathers records; the first limit that is reached closes the batch.
 
-#[allow(unused_imports)]
-use dsl::ast::ResourceKind;
-#[allow(unused_imports)]
 use dsl::spec::*;
 
 /// What the node says of itself.
 pub const SPEC: NodeSpec = NodeSpec {
     path: "batch",
     summary: "Gathers records; the first limit that is reached closes the batch.",
+    doc: "\
+Records of one partition (a shard, a file) are gathered in order. `max`, `size` or `wait`, whichever
+comes first, closes the batch; so do the end of the input and a stop of the run. At least one of
+them must be given.
+
+Behind it `batch.id`, `batch.time`, `batch.count` and `batch.size` are in scope until the batch is
+consumed (`put`, `text.join`). They are the same when the same records are read again after a crash:
+a batch that the clock has closed is remembered before it is sent. So an object whose key is made of
+them is written once.",
     kind: NodeKind::Transform,
-    resource: None,
     signatures: &["T -> batch<T>", "W -> batch<W>"],
     options: &[
         OptionSpec {
             name: "max",
             ty: OptionTy::Int,
-            positional: false,
-            default: None,
-            required: false,
-            range: Some((1, 1000000)),
+            range: Some((1, 1_000_000)),
             doc: "Records at most.",
             example: "max: 500",
             ..OPTION
@@ -27,10 +29,7 @@ pub const SPEC: NodeSpec = NodeSpec {
         OptionSpec {
             name: "size",
             ty: OptionTy::Size,
-            positional: false,
-            default: None,
-            required: false,
-            range: Some((1, 1073741824)),
+            range: Some((1, 1 << 30)),
             doc: "Payload bytes at most.",
             example: "size: 4MiB",
             ..OPTION
@@ -38,16 +37,34 @@ pub const SPEC: NodeSpec = NodeSpec {
         OptionSpec {
             name: "wait",
             ty: OptionTy::Duration,
-            positional: false,
-            default: None,
-            required: false,
-            range: Some((0, 86400000000000)),
+            range: Some((0, 86_400_000_000_000)),
             doc: "How long the first record may wait.",
             example: "wait: 60s",
             ..OPTION
         },
     ],
-    fails: &[],
+    examples: &[Example {
+        title: "Two lines to an object.",
+        flow: r#"
+bucket lake : text
 
+profile aws {
+  lake = s3("example-lake")
+}
+
+profile local = emulate(aws, dir: "out")
+
+flow example : at_least_once {
+  file.read("words.txt")
+    -> text.lines
+    -> batch(max: 2, wait: 60s)
+    -> text.join("\n")
+    -> lake.put(key: "{batch.id}.txt")
+  errors -> log
+}
+"#,
+        files: &[("words.txt", "tea\ncoffee\nmilk\n")],
+        ..EXAMPLE
+    }],
     ..BLANK
 };

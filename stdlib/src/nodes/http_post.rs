@@ -104,7 +104,29 @@ rows of one key may change their order; ask for it only where order says nothing
         code: "http_refused",
         when: "the server refuses the record (400, 409, 413, 422)",
     }],
-    examples: &[],
+    examples: &[Example {
+        title: "The rows of a file, posted to a server",
+        flow: r#"type Order = { id: text, amount: decimal(10, 2) }
+
+bucket rejected : ndjson<Failure>
+
+profile aws {
+  rejected = s3("example-rejected")
+}
+
+profile local = emulate(aws, dir: "out")
+
+flow ingest : at_least_once {
+  file.read("orders.csv")
+    -> csv.decode as Order
+    -> json.encode
+    -> http.post("http://127.0.0.1:8080/orders", batch: 500)
+  errors -> rejected.append
+}
+"#,
+        run: false,
+        ..EXAMPLE
+    }],
     ..BLANK
 };
 

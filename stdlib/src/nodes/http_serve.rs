@@ -145,6 +145,7 @@ flow gateway : at_least_once {
 }
 "#,
         run: false,
+        ..EXAMPLE
     }],
     ..BLANK
 };
