@@ -402,13 +402,12 @@ fn rounded(ty: &Ty, places: &Expr) -> Option<Ty> {
         return Some(Ty::Float);
     }
     let (precision, scale) = digits(ty);
-    match u8::try_from(places) {
-        Ok(places) if places < scale => {
-            Some(Ty::Decimal { precision: (precision - scale + places + 1).min(38), scale: places })
-        }
-        Ok(places) if places <= 38 => Some(ty.clone()),
-        _ => None,
+    let behind = u8::try_from(places.max(0)).ok().filter(|behind| *behind <= 38)?;
+    if behind >= scale {
+        return Some(ty.clone());
     }
+    let precision = (precision - scale + behind + 1).min(38);
+    Some(Ty::Decimal { precision, scale: behind })
 }
 
 fn result(result: ResultTy, args: &[Expr]) -> Ty {

@@ -5,7 +5,7 @@ use super::expr::{self, poison, whole};
 use super::expr_fit::{cast, common, digits, present};
 use super::narrow;
 use super::scope::Scope;
-use super::words::{a, shown};
+use super::words::{a, brief, shown};
 use crate::ast::{self, BinaryOp, UnaryOp};
 use crate::plan::{self, Expr, ExprKind};
 use crate::problem::Problem;
@@ -233,6 +233,11 @@ fn arithmetic(cx: &mut Cx, op: &Spanned<BinaryOp>, left: Expr, right: Expr, span
     let made = |left: Expr, right: Expr, ty: Ty| {
         whole(ExprKind::Binary(plan_op, Box::new(left), Box::new(right)), ty, span)
     };
+    if matches!(op.node, Div | Rem) && is_zero(&right) {
+        let message = format!("`{}` divides by zero", brief(cx.files.text(span)));
+        cx.report(Problem::error("E0311", message, right.span, "always zero"));
+        return poison(span);
+    }
     match (&left.ty, op.node, &right.ty) {
         (Ty::Float, _, Ty::Float) => made(left, right, Ty::Float),
         (Ty::Int, Add | Sub | Mul | Rem, Ty::Int) => made(left, right, Ty::Int),
@@ -247,6 +252,15 @@ fn arithmetic(cx: &mut Cx, op: &Spanned<BinaryOp>, left: Expr, right: Expr, span
         (_, Add, _) => refused(cx, op, &left, &right, "two numbers", span),
         (_, Sub | Mul | Div | Rem, _) => refused(cx, op, &left, &right, "two numbers", span),
         _ => poison(span),
+    }
+}
+
+fn is_zero(expr: &Expr) -> bool {
+    match &expr.kind {
+        ExprKind::Const(Value::Int(int)) => *int == 0,
+        ExprKind::Const(Value::Decimal { unscaled, .. }) => *unscaled == 0,
+        ExprKind::Const(Value::Float(float)) => *float == 0.0,
+        _ => false,
     }
 }
 

@@ -5,7 +5,7 @@ use super::cx::Cx;
 use crate::plan::{BinaryOp, Entry, Expr, ExprKind, TemplatePart};
 use crate::span::Span;
 use crate::ty::Ty;
-use crate::value::{Value, decimal_text, duration_text, size_text, timestamp_text};
+use crate::value::{Value, decimal_text, duration_text, timestamp_text};
 use std::cmp::Ordering;
 
 /// A constant as the wanted type. `Ok(None)` = no conversion of constants applies (a cast may);
@@ -117,7 +117,8 @@ pub(crate) fn is_url(text: &str) -> bool {
         scheme.starts_with(|first: char| first.is_ascii_alphabetic())
             && scheme.chars().all(|each| each.is_ascii_alphanumeric() || "+-.".contains(each))
             && !rest.is_empty()
-            && !rest.contains(char::is_whitespace)
+            && (!rest.starts_with('/') || scheme == "file")
+            && !text.bytes().any(|byte| byte <= b' ' || byte == 0x7F)
     })
 }
 
@@ -285,13 +286,13 @@ pub(crate) fn printed(value: &Value) -> Option<String> {
         Value::Bool(bool) => bool.to_string(),
         Value::Int(int) => int.to_string(),
         Value::Decimal { unscaled, scale } => decimal_text(*unscaled, *scale),
-        Value::Float(float) => float.to_string(),
         Value::Text(text) => text.clone(),
         Value::Timestamp(ns) => timestamp_text(*ns),
         Value::Date(days) => day(*days)?.to_string(),
         Value::Duration(ns) => duration_text(*ns),
-        Value::Size(bytes) => size_text(*bytes),
-        Value::Null | Value::List(_) | Value::Record(_) => return None,
+        Value::Size(bytes) => bytes.to_string(),
+        // The text of a float is the kernels' to make.
+        Value::Float(_) | Value::Null | Value::List(_) | Value::Record(_) => return None,
     })
 }
 
@@ -328,7 +329,7 @@ pub(crate) fn call(name: &str, args: &[&Value], ty: &Ty) -> Option<Result<Value,
         ("ends_with", Some(text)) => Some(Ok(Value::Bool(text.ends_with(part?)))),
         ("text", _) => Some(Ok(Value::Text(printed(args.first()?)?))),
         ("int", Some(text)) => {
-            fails(text.trim().parse().ok().map(Value::Int), "not a whole number of 64 bits")
+            fails(text.parse().ok().map(Value::Int), "not a whole number of 64 bits")
         }
         ("int", None) => match at_scale(args.first()?, 0) {
             Some(int) => fails(i64::try_from(int).ok().map(Value::Int), "more than 64 bits"),

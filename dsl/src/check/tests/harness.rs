@@ -152,3 +152,13 @@ pub fn only(problems: &[String]) -> &str {
     assert_eq!(problems.len(), 1, "one problem: {problems:#?}");
     problems[0].lines().next().unwrap_or_default()
 }
+
+/// The rows of a table: `expression ==> result`, with `\n` for a line break.
+pub fn table<const COLUMNS: usize>(text: &str) -> Vec<[String; COLUMNS]> {
+    let row = |line: &str| {
+        let columns: Vec<String> =
+            line.split(" ==> ").map(|column| column.replace("\\n", "\n")).collect();
+        columns.try_into().unwrap_or_else(|_| panic!("{COLUMNS} columns: {line}"))
+    };
+    text.lines().map(row).collect()
+}

@@ -1,6 +1,6 @@
 //! Records as values, and records that a declared type wants.
 
-use super::harness::{only, record};
+use super::harness::{only, record, table};
 
 #[test]
 fn a_record_has_the_fields_that_are_written() {
@@ -26,69 +26,8 @@ fn a_record_has_the_fields_that_are_written() {
 
 #[test]
 fn a_declared_type_is_exact() {
-    for (written, ty, partial, problem) in [
-        (
-            "{ .InvoiceNo, Total: .UnitPrice }",
-            "Wide",
-            false,
-            "E0304 at \"{ .InvoiceNo, Total: .UnitPrice }\": `Note` is missing, and table `things` holds a whole `Wide`",
-        ),
-        (
-            "{ .InvoiceNo, Total: 1, Note: null, Extra: 5 }",
-            "Wide",
-            false,
-            "E0305 at \"Extra\": `Extra` is no field of `Wide`, and table `things` takes no other",
-        ),
-        (
-            "{ .InvoiceNo, Total: .InvoiceNo }",
-            "Wide",
-            true,
-            "E0311 at \".InvoiceNo\": `Total` is a `decimal(38, 4)`, and `.InvoiceNo` is a `text`",
-        ),
-        (
-            "{ InvoiceNo: .CustomerID }",
-            "Wide",
-            true,
-            "E0601 at \".CustomerID\": `.CustomerID` may be null, and it is the key of table `things`",
-        ),
-        (
-            "{ Total: 1 }",
-            "Wide",
-            true,
-            "E0602 at \"{ Total: 1 }\": the key `.InvoiceNo` of table `things` is missing",
-        ),
-        (
-            "{ .InvoiceNo, [.InvoiceNo]: { .Quantity } }",
-            "Invoice",
-            true,
-            "E0304 at \"{ .Quantity }\": `Description` is missing from this `Stock`",
-        ),
-        (
-            "{ .InvoiceNo, [.Quantity]: .Stock }",
-            "Invoice",
-            true,
-            "E0311 at \".Quantity\": a field's name is a `text`, and `.Quantity` is an `int`",
-        ),
-        (
-            "{ .InvoiceNo, [.InvoiceNo]: .Stock }",
-            "Wide",
-            true,
-            "E0305 at \".InvoiceNo\": table `things` has no fields with computed names",
-        ),
-        (
-            "{ .InvoiceNo, .InvoiceNo }",
-            "Wide",
-            true,
-            "E0202 at \".InvoiceNo\": the field `InvoiceNo` is given twice",
-        ),
-        (
-            "{ ..., Total: 1, Note: null }",
-            "Wide",
-            false,
-            "E0305 at \"...\": `Quantity` is no field of `Wide`, and table `things` takes no other",
-        ),
-    ] {
-        let (_, problems) = record(written, Some(ty), partial);
+    for [written, ty, partial, problem] in table(include_str!("problems_of_records.txt")) {
+        let (_, problems) = record(&written, Some(&ty), partial == "true");
         assert_eq!(problems[0].lines().next().unwrap_or_default(), problem, "{written}");
     }
     let (found, problems) = record("{ .InvoiceNo, Total: 1 }", Some("Wide"), true);
