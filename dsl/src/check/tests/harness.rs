@@ -1,7 +1,7 @@
 //! A record type, some declarations and one expression: what type it has, or what is wrong.
 
 use super::super::Request;
-use super::super::cx::*;
+use super::super::cx::Cx;
 use super::super::scope::Scope;
 use super::super::{consts, decls, expr, record, types};
 use crate::ast::{self, ItemKind, StageKind, Stmt};
