@@ -74,9 +74,8 @@ fn unbound(cx: &mut Cx, resource: &Name, profile: Option<&Name>) {
     }
     let line = services::for_kind(decl.kind.node, decl.key.is_some())
         .map_or(String::new(), |service| service.example.replace("{}", &resource.node));
-    let problem = |message: String| {
-        Problem::error("E0608", message, resource.span, "what does it stand for?")
-    };
+    let problem =
+        |message: String| Problem::error("E0608", message, resource.span, "nothing is bound to it");
     let problem = match profile {
         Some(profile) => problem(format!(
             "profile `{}` does not bind {} `{}`",

@@ -4,7 +4,7 @@ use super::cx::{Cx, Lazy};
 use super::expr_fit::Place;
 use super::scope::Scope;
 use super::words::{a, shown};
-use super::{expr, fold, suggest, types};
+use super::{expr, expr_fit, fold, suggest, types};
 use crate::ast;
 use crate::plan::{Entry, Expr, ExprKind};
 use crate::problem::Problem;
@@ -31,12 +31,16 @@ pub(crate) fn value_for(
     scope: &Scope,
     place: &Place,
 ) -> Option<(Value, Ty)> {
-    let typed = expr::check_for(cx, expr, scope, place);
+    let typed = expr::hinted(cx, expr, scope, place);
     if typed.ty == Ty::Unknown {
         return None;
     }
     match constant(&typed) {
-        Ok(value) => Some((value, typed.ty)),
+        Ok(_) => {
+            let fitted = expr_fit::fit(cx, typed, scope, place);
+            let value = constant(&fitted).ok().filter(|_| fitted.ty != Ty::Unknown)?;
+            Some((value, fitted.ty))
+        }
         Err(part) => {
             let name = match place.name {
                 "" => "this value",
@@ -111,7 +115,7 @@ pub(crate) fn constant_named(cx: &mut Cx, name: &str) -> Option<(Value, Ty)> {
         ty: ty.as_ref().map(|(ty, _)| ty),
         declared: ty.as_ref().map(|(_, span)| *span),
         name,
-        help: None,
+        ..Place::default()
     };
     let done = value_for(cx, expr, &Scope::empty(), &place);
     if let Some(decl) = cx.decls.consts.get_mut(name) {
@@ -143,7 +147,7 @@ pub(crate) fn param(cx: &mut Cx, name: &str) -> Option<(Value, Ty)> {
     let given = cx.request.params.get(name).cloned();
     // The default is checked even where the request replaces it.
     let default = default.map(|default| {
-        let place = Place { ty: Some(&ty), declared: Some(written.span), name, help: None };
+        let place = Place { ty: Some(&ty), declared: Some(written.span), name, ..Place::default() };
         value_for(cx, default, &Scope::empty(), &place)
     });
     let done = match (given, default) {

@@ -47,7 +47,7 @@ pub(crate) fn hinted(cx: &mut Cx, expr: &ast::Expr, scope: &Scope, place: &Place
 pub(crate) fn condition(cx: &mut Cx, expr: &ast::Expr, scope: &Scope) -> plan::Expr {
     let help = "compare something: `.Quantity > 0`, `.CustomerID != null`".to_string();
     let place =
-        Place { ty: Some(&Ty::Bool), name: "a condition", help: Some(help), declared: None };
+        Place { ty: Some(&Ty::Bool), name: "a condition", help: Some(help), ..Place::default() };
     check_for(cx, expr, scope, &place)
 }
 
@@ -174,7 +174,8 @@ fn infer(cx: &mut Cx, expr: &ast::Expr, scope: &Scope, hint: Option<&Ty>) -> Exp
             whole(kind, ty, span)
         }
         Ast::Lambda { .. } => {
-            cx.unsupported(span, "=>", "write the expression in place");
+            let help = "compare whole values: `contains`, `starts_with`, `==`";
+            cx.unsupported(span, "=>", help);
             poison(span)
         }
         Ast::List(items) => list(cx, items, span, scope, hint),

@@ -65,8 +65,14 @@ pub(crate) fn call(
             }
         },
         ast::ExprKind::Get { of: inner, name, .. } => {
-            method(cx, inner, name, args);
-            poison(span)
+            let lambda = |arg: &&Arg| matches!(arg.value.kind, ast::ExprKind::Lambda { .. });
+            match args.iter().find(lambda) {
+                Some(arg) => expr::check(cx, &arg.value, scope, None),
+                None => {
+                    method(cx, inner, name, args);
+                    poison(span)
+                }
+            }
         }
         _ => {
             let message = format!("`{}` cannot be called", brief(cx.files.text(of.span)));

@@ -5,7 +5,7 @@ use super::cx::Cx;
 use super::expr::poison;
 use super::fold;
 use super::scope::Scope;
-use super::words::{a, origin, shown};
+use super::words::{a, keyed, origin, shown};
 use crate::plan::{Entry, Expr, ExprKind};
 use crate::problem::Problem;
 use crate::span::Span;
@@ -23,6 +23,15 @@ pub(crate) struct Place<'p> {
     pub declared: Option<Span>,
     /// What to do when the value does not fit, in place of the general advice.
     pub help: Option<String>,
+    /// The value was written as a shorthand entry of a record: another value needs the name too.
+    pub shorthand: bool,
+}
+
+impl Place<'_> {
+    /// What stands before a new value: `UnitPrice: ` where only `.UnitPrice` was written.
+    fn entry(&self) -> String {
+        if self.shorthand { format!("{}: ", keyed(self.name)) } else { String::new() }
+    }
 }
 
 /// The value as the place wants it, or poison and a problem.
@@ -172,17 +181,18 @@ pub(crate) fn present(cx: &mut Cx, expr: Expr, scope: &Scope, user: &str) -> Exp
     if !expr.ty.is_nullable() {
         return expr;
     }
-    null_problem(cx, &expr, scope, &format!("{} needs a value", ticked(user)), None);
+    null_problem(cx, &expr, scope, &format!("{} needs a value", ticked(user)), (None, ""));
     poison(expr.span)
 }
 
-/// E0303: a value that may be null where one must be there. `needs` completes the message.
+/// E0303: a value that may be null where one must be there. `needs` completes the message;
+/// `declared` is where that is said, `entry` what stands before a stand-in.
 pub(crate) fn null_problem(
     cx: &mut Cx,
     expr: &Expr,
     scope: &Scope,
     needs: &str,
-    declared: Option<(Span, String)>,
+    (declared, entry): (Option<(Span, String)>, &str),
 ) {
     let text = shown(cx, expr);
     if expr.ty == Ty::Null {
@@ -200,7 +210,7 @@ pub(crate) fn null_problem(
     if let Some((span, text)) = declared {
         problem = problem.label(span, text);
     }
-    let stand_in = format!("{text} ?? {}", stand_in(expr.ty.non_null()));
+    let stand_in = format!("{entry}{text} ?? {}", stand_in(expr.ty.non_null()));
     let help = if matches!(expr.kind, ExprKind::Field(_)) {
         format!(
             "keep only the records that have it:\n\n  -> where {text} != null\n\n\
@@ -245,7 +255,7 @@ fn misfit(
                 "a condition" => "a condition is true or false".into(),
                 name => format!("{} is never null", ticked(name)),
             };
-            null_problem(cx, expr, scope, &needs, declared);
+            null_problem(cx, expr, scope, &needs, (declared, &place.entry()));
             return poison(expr.span);
         }
     }
@@ -260,18 +270,34 @@ fn misfit(
     };
     let message = match &why {
         Some(why) => format!("{subject}, and {why}"),
+        None if code == "E0309" => rounded(cx, expr, place, wanted),
         None => format!("{subject}, and `{}` is {found}", shown(cx, expr)),
     };
     let mut problem = Problem::error(code, message, expr.span, found);
     if let Some((span, text)) = declared {
         problem = problem.label(span, text);
     }
-    let help = place.help.clone().or_else(|| advice(cx, expr, wanted));
+    let help = place.help.clone().or_else(|| advice(cx, expr, wanted, &place.entry()));
     if let Some(help) = help {
         problem = problem.help(help);
     }
     cx.report(problem);
     poison(expr.span)
+}
+
+/// What is wrong with a decimal of too many digits behind the point.
+fn rounded(cx: &Cx, expr: &Expr, place: &Place, wanted: &Ty) -> String {
+    let scale = |ty: &Ty| match ty.non_null() {
+        Ty::Decimal { scale, .. } => *scale,
+        _ => 0,
+    };
+    let (has, holds) = (scale(&expr.ty), scale(wanted));
+    let place = match place.name {
+        "" => "its place".to_string(),
+        name => ticked(name),
+    };
+    let text = shown(cx, expr);
+    format!("`{text}` would be rounded: it has {has} digits behind the point, {place} has {holds}")
 }
 
 /// The code of a mismatch and what was found, in words: "a size", "an `int`".
@@ -292,15 +318,15 @@ fn described(expr: &Expr, wanted: &Ty) -> (&'static str, String) {
 }
 
 /// What to write instead, where there is a usual answer.
-fn advice(cx: &Cx, expr: &Expr, wanted: &Ty) -> Option<String> {
+fn advice(cx: &Cx, expr: &Expr, wanted: &Ty, entry: &str) -> Option<String> {
     let text = shown(cx, expr);
     let (found, wanted) = (expr.ty.non_null(), wanted.non_null());
     let number = |ty: &Ty| matches!(ty, Ty::Int | Ty::Decimal { .. } | Ty::Float);
     Some(match (found, wanted) {
         (Ty::Decimal { .. }, Ty::Decimal { scale, .. }) => {
-            format!("say how it is rounded:  round({text}, {scale})")
+            format!("say how it is rounded:  {entry}round({text}, {scale})")
         }
-        (Ty::Decimal { .. }, Ty::Int) => format!("say how it is rounded:  floor({text})"),
+        (Ty::Decimal { .. }, Ty::Int) => format!("say how it is rounded:  {entry}floor({text})"),
         (Ty::Int, Ty::Duration) => format!("say the unit:  {text}s"),
         (Ty::Int, Ty::Size) => format!("say the unit:  {text}MiB"),
         (Ty::Text, Ty::Int) if constant_int(expr) => {
@@ -309,23 +335,23 @@ fn advice(cx: &Cx, expr: &Expr, wanted: &Ty) -> Option<String> {
         (Ty::Text, wanted) if number(wanted) || matches!(wanted, Ty::Bool | Ty::Date) => {
             let function = word(wanted);
             format!(
-                "convert it:  {function}({text})\n(which can fail, and then needs `errors` or `catch`)"
+                "convert it:  {entry}{function}({text})\n(which can fail, and then needs `errors` or `catch`)"
             )
         }
         (Ty::Text, Ty::Timestamp) => format!(
-            "convert it:  timestamp({text}, format: \"%Y-%m-%d %H:%M\")\n\
+            "convert it:  {entry}timestamp({text}, format: \"%Y-%m-%d %H:%M\")\n\
              (which can fail, and then needs `errors` or `catch`)"
         ),
         (found, Ty::Text) if number(found) && matches!(expr.kind, ExprKind::Const(_)) => {
             format!("with quotes:  \"{text}\"")
         }
         (Ty::Record(_) | Ty::List(_) | Ty::Map(..) | Ty::Bytes, Ty::Text) => return None,
-        (_, Ty::Text) => format!("convert it:  text({text})"),
-        (found, Ty::Float) if number(found) => format!("convert it:  float({text})"),
+        (_, Ty::Text) => format!("convert it:  {entry}text({text})"),
+        (found, Ty::Float) if number(found) => format!("convert it:  {entry}float({text})"),
         (Ty::Float, Ty::Decimal { precision, scale }) => {
-            format!("convert it:  decimal({text}, {precision}, {scale})")
+            format!("convert it:  {entry}decimal({text}, {precision}, {scale})")
         }
-        (Ty::Float, Ty::Int) => format!("say how it is rounded:  floor({text})"),
+        (Ty::Float, Ty::Int) => format!("say how it is rounded:  {entry}floor({text})"),
         _ => return None,
     })
 }

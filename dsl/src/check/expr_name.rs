@@ -230,7 +230,7 @@ pub(crate) fn get(
     if of.ty.is_nullable() && !optional {
         let needs = format!("only a value has `.{}`", name.node);
         let at = of.clone();
-        expr_fit::null_problem(cx, &at, scope, &needs, None);
+        expr_fit::null_problem(cx, &at, scope, &needs, (None, ""));
         return poison(span);
     }
     let Some(found) = record.field(&name.node) else {

@@ -332,7 +332,7 @@ fn joined_text(cx: &Cx, left: &Expr, right: &Expr) -> String {
             _ => format!("{{{text}}}"),
         }
     };
-    let template = format!("to join texts:  \"{}{}\"", part(left), part(right));
+    let template = format!("to join texts:   \"{}{}\"", part(left), part(right));
     let number = |ty: &Ty| matches!(ty, Ty::Int | Ty::Decimal { .. });
     let (text, other) = if number(&left.ty) { (right, left) } else { (left, right) };
     if !number(&other.ty) {

@@ -4,6 +4,7 @@ use super::cx::{Cx, Lazy};
 use super::decls;
 use super::draft::{Draft, Sender, Tap};
 use super::scope::Local;
+use super::words::brief;
 use crate::ast::{self, Chain, Stage, StageKind, Stmt};
 use crate::problem::Problem;
 use crate::span::{Name, Span};
@@ -226,7 +227,8 @@ impl<'c, 'a> Builder<'c, 'a> {
             let name = self.cx.files.text(words).to_string();
             let message = format!("what `{name}` sends goes nowhere");
             let problem = Problem::error("E0505", message, words, format!("sends  {ty}"));
-            let help = format!("add a sink, or say you mean it:\n\n    {name} -> drop\n");
+            let whole = brief(self.cx.files.text(stage.span));
+            let help = format!("add a sink, or say you mean it:\n\n    {whole} -> drop\n");
             self.cx.report(problem.help(help));
         }
     }

@@ -60,7 +60,7 @@ fn unhandled(cx: &mut Cx, draft: &Draft, flow: &Name, failing: &[NodeIndex]) {
         let span = draft.graph[*node].span;
         if !seen.contains(&span) {
             seen.push(span);
-            let why = draft.note(*node).fails.join(", or ");
+            let why = reasons(&draft.note(*node).fails);
             problem = problem.label(span, format!("can fail: {why}"));
         }
     }
@@ -72,6 +72,15 @@ fn unhandled(cx: &mut Cx, draft: &Draft, flow: &Name, failing: &[NodeIndex]) {
          or say you mean it:      errors -> drop"
     );
     cx.report(problem.help(help));
+}
+
+/// The first reason to fail, and how many there are beside it.
+fn reasons(fails: &[String]) -> String {
+    match fails {
+        [] => String::new(),
+        [one] => one.clone(),
+        [first, more @ ..] => format!("{first} (and {} more)", more.len()),
+    }
 }
 
 /// A declared bucket that holds failures.

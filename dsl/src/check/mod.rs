@@ -109,6 +109,9 @@ fn check<'a>(cx: &mut Cx<'a>, root: FileId, file: &'a File, lost: &[String]) -> 
     if whole {
         bound::check(cx, &draft, &profiles);
         lower_query::bound(cx, &profiles);
+    }
+    // What is unused may be meant where something else is wrong: one cause, one problem.
+    if whole && !any_error(&cx.problems) {
         unused::check(cx);
     }
     if any_error(&cx.problems) {

@@ -116,14 +116,12 @@ impl<'a> Builder<'_, 'a> {
         Meaning::Wrong
     }
 
-    /// "a bucket has `put`, `append`, `read`: write `lake.put`"
+    /// "a bucket has `lake.put`, `lake.append`, `lake.read`"
     fn verbs(&self, kind: ResourceKind, resource: &str) -> String {
         let of_kind = self.cx.specs.values().filter(|spec| spec.resource == Some(kind));
         let verbs: Vec<&str> = of_kind.map(|spec| spec.verb()).collect();
-        let list: Vec<String> = verbs.iter().map(|verb| format!("`{verb}`")).collect();
-        let example =
-            verbs.first().map_or(String::new(), |verb| format!(": write `{resource}.{verb}`, say"));
-        format!("a {} has {}{example}", kind.word(), list.join(", "))
+        let list: Vec<String> = verbs.iter().map(|verb| format!("`{resource}.{verb}`")).collect();
+        format!("a {} has {}", kind.word(), list.join(", "))
     }
 
     /// E0001, E0201

@@ -42,6 +42,14 @@ impl Want<'_> {
         }
     }
 
+    /// What a complete record is called: "a whole `Line`", "all of its fields".
+    pub fn whole(&self) -> String {
+        match &self.ty.name {
+            Some(name) => format!("a whole `{name}`"),
+            None => "all of its fields".into(),
+        }
+    }
+
     fn is_key(&self, name: &str) -> bool {
         self.key.is_some_and(|key| key.fields.iter().any(|field| field.node == name))
     }
@@ -105,7 +113,7 @@ impl Building<'_, '_> {
         let dynamic = || self.want.and_then(|want| want.ty.dynamic.as_deref());
         let wanted = self.wanted(&name.node).map(|field| &field.ty).or_else(dynamic).cloned();
         let declared = self.wanted(&name.node).and_then(|field| field.span);
-        let place = Place { ty: wanted.as_ref(), name: &name.node, declared, help: None };
+        let place = Place { ty: wanted.as_ref(), name: &name.node, declared, ..Place::default() };
         expr::hinted(cx, value, scope, &place)
     }
 
@@ -127,7 +135,7 @@ impl Building<'_, '_> {
             ty: Some(&Ty::Text),
             name: "a field's name",
             help: Some(format!("as text:  [text({})]: …", cx.files.text(name.span))),
-            declared: None,
+            ..Place::default()
         };
         let named = expr::check_for(cx, name, scope, &place);
         let wanted = self.want.and_then(|want| want.ty.dynamic.as_deref()).cloned();
@@ -147,7 +155,7 @@ impl Building<'_, '_> {
             cx.report(problem.help(help));
         }
         let text = format!("[{}]", cx.files.text(name.span));
-        let place = Place { ty: wanted.as_ref(), name: &text, declared: None, help: None };
+        let place = Place { ty: wanted.as_ref(), name: &text, ..Place::default() };
         let value = expr::check_for(cx, value, scope, &place);
         self.dynamic = match self.dynamic.take() {
             None => Some(value.ty.clone()),
@@ -254,6 +262,7 @@ impl Building<'_, '_> {
             ty: Some(ty),
             name,
             declared: declared.and_then(|field| field.span),
+            shorthand: at == value.span,
             help: None,
         };
         expr_fit::fit(cx, value, scope, &place)

@@ -160,11 +160,16 @@ fn report(
         many => format!(" and {} more fields", many - 1),
     };
     let owner = &want.owner;
+    let whole = want.whole();
     let message = match (kind, some.len()) {
-        (Kind::Missing, 1) => format!("`{name}` is missing, and {owner} holds it"),
-        (Kind::Missing, _) => format!("`{name}`{more} are missing, and {owner} holds them"),
-        (Kind::Extra, 1) => format!("`{name}` would be stored, and {owner} does not hold it"),
-        (Kind::Extra, _) => format!("`{name}`{more} would be stored, and {owner} holds none"),
+        (Kind::Missing, 1) => format!("`{name}` is missing, and {owner} holds {whole}"),
+        (Kind::Missing, _) => format!("`{name}`{more} are missing, and {owner} holds {whole}"),
+        (Kind::Extra, 1) => {
+            format!("`{name}` is no field of {}, and {owner} takes no other", want.called())
+        }
+        (Kind::Extra, _) => {
+            format!("`{name}`{more} are no fields of {}, and {owner} takes no other", want.called())
+        }
         (Kind::Null, 1) => format!("`{name}` may be null, and {owner} declares it present"),
         (Kind::Null, _) => format!("`{name}`{more} may be null, and {owner} declares them present"),
         (Kind::Type, 1) => format!(
@@ -181,6 +186,7 @@ fn report(
         if let Some(span) = place(&difference.found) {
             let text = match kind {
                 Kind::Null => "made nullable here".to_string(),
+                Kind::Extra => format!("not a field of {}", want.called()),
                 _ => format!("`{}` here", shown_ty(&difference.found)),
             };
             problem = problem.label(span, text);
@@ -235,6 +241,10 @@ fn help(kind: Kind, some: &[&Difference], want: &Want) -> String {
             )
         }
         Kind::Type => {
+            let converted = converted(some[0]);
+            if some.len() == 1 {
+                return format!("convert it before:\n\n  {converted}");
+            }
             let rows: Vec<String> = some
                 .iter()
                 .map(|each| {
@@ -242,7 +252,6 @@ fn help(kind: Kind, some: &[&Difference], want: &Want) -> String {
                     format!("  {}: `{found}` arrives, `{wanted}` is declared", each.path)
                 })
                 .collect();
-            let converted = converted(some[0]);
             format!("they differ in:\n{}\n\nconvert it before:\n\n  {converted}", rows.join("\n"))
         }
     }
@@ -353,7 +362,8 @@ pub(super) fn missing(cx: &mut Cx, want: &Want, fields: &[&Field], at: Span, sco
         Some(ty) if want.owner != format!("type `{ty}`") => {
             format!("{names} {are} missing, and {} holds a whole `{ty}`", want.owner)
         }
-        _ => format!("{names} {are} missing from this {}", want.called().replace("it", "record")),
+        Some(ty) => format!("{names} {are} missing from this `{ty}`"),
+        None => format!("{names} {are} missing from this record"),
     };
     let mut problem = Problem::error("E0304", message, end(cx, at), format!("no {names} in here"));
     for field in fields.iter().take(3) {

@@ -148,7 +148,7 @@ fn named(cx: &mut Cx, name: &Name) -> Ty {
     let word = name.node.as_str();
     if let Some(decl) = cx.decls.types.get_mut(word) {
         decl.used = true;
-        return declared(cx, word);
+        return declared(cx, word, name.span);
     }
     match word {
         "Failure" => return Ty::failure(),
@@ -176,8 +176,8 @@ fn named(cx: &mut Cx, name: &Name) -> Ty {
     Ty::Unknown
 }
 
-/// A declared type, worked out when it is first needed.
-fn declared(cx: &mut Cx, word: &str) -> Ty {
+/// A declared type, worked out when it is first needed; `at` is where it is used.
+fn declared(cx: &mut Cx, word: &str, at: Span) -> Ty {
     let Some(decl) = cx.decls.types.get_mut(word) else { return Ty::Unknown };
     let (name, written) = (decl.name, decl.ty);
     match std::mem::replace(&mut decl.resolved, Lazy::Busy) {
@@ -187,8 +187,10 @@ fn declared(cx: &mut Cx, word: &str) -> Ty {
         }
         Lazy::Busy => {
             let message = format!("type `{word}` contains itself");
-            let problem = Problem::error("E0208", message, name.span, "declared here");
-            cx.report(problem.help("a record ends somewhere: hold a key of the other instead"));
+            let problem = Problem::error("E0208", message, at, format!("`{word}` again"))
+                .label(name.span, "its declaration")
+                .help("a record ends somewhere: hold the key of the other record instead");
+            cx.report(problem);
             return Ty::Unknown;
         }
         Lazy::Todo => {}
@@ -207,7 +209,8 @@ fn declared(cx: &mut Cx, word: &str) -> Ty {
 pub(crate) fn resolve_all(cx: &mut Cx) {
     let names: Vec<&str> = cx.decls.types.keys().copied().collect();
     for name in names {
-        declared(cx, name);
+        let at = cx.decls.types[name].name.span;
+        declared(cx, name, at);
     }
     let names: Vec<&str> = cx.decls.resources.keys().copied().collect();
     for name in names {
@@ -219,17 +222,20 @@ pub(crate) fn resolve_all(cx: &mut Cx) {
 /// decimal(38, 9).
 fn decimal(cx: &mut Cx, span: Span, args: &[ast::Type], numbers: &[Spanned<i64>]) -> Ty {
     let problem = match numbers {
-        _ if !args.is_empty() => "`decimal` takes numbers in `(…)`, not types",
+        _ if !args.is_empty() => "`decimal` takes numbers in `(…)`, not types".into(),
         [] => return Ty::Decimal { precision: 38, scale: 9 },
         [precision] | [precision, _] if !(1..=38).contains(&precision.node) => {
-            "a decimal has 1 to 38 digits"
+            format!("a decimal has 1 to 38 digits, not {}", precision.node)
         }
         [precision] => return Ty::Decimal { precision: precision.node as u8, scale: 0 },
         [precision, scale] if (0..=precision.node).contains(&scale.node) => {
             return Ty::Decimal { precision: precision.node as u8, scale: scale.node as u8 };
         }
-        [_, _] => "a decimal has at most all of its digits behind the point",
-        _ => "`decimal` takes two numbers: digits in all, digits behind the point",
+        [precision, scale] => format!(
+            "of {} digits in all, {} cannot stand behind the point",
+            precision.node, scale.node
+        ),
+        _ => "`decimal` takes two numbers: digits in all, digits behind the point".into(),
     };
     let problem = Problem::error("E0312", problem, span, "not a decimal type");
     cx.report(

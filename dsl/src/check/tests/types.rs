@@ -34,10 +34,10 @@ fn wrong_types_are_named() {
         ("txet", "E0201 at \"txet\": there is no type `txet`"),
         ("string", "E0201 at \"string\": there is no type `string`"),
         ("Lien", "E0201 at \"Lien\": there is no type `Lien`"),
-        ("decimal(40, 2)", "E0312 at \"decimal(40, 2)\": a decimal has 1 to 38 digits"),
+        ("decimal(40, 2)", "E0312 at \"decimal(40, 2)\": a decimal has 1 to 38 digits, not 40"),
         (
             "decimal(4, 5)",
-            "E0312 at \"decimal(4, 5)\": a decimal has at most all of its digits behind the point",
+            "E0312 at \"decimal(4, 5)\": of 4 digits in all, 5 cannot stand behind the point",
         ),
         ("text(5)", "E0312 at \"5\": `text` takes no numbers"),
         ("list", "E0312 at \"list\": `list` takes one type in `<…>`"),
