@@ -128,7 +128,7 @@ fn constant(cx: &mut Cx, option: &OptionSpec, value: &Expr, scope: &Scope) -> Op
     }
     let ty = value_ty(option.ty);
     let place =
-        Place { ty: Some(&ty), name: option.name, help: Some(advice(option)), declared: None };
+        Place { ty: Some(&ty), name: option.name, help: Some(advice(option)), ..Place::default() };
     let (found, _) = consts::value_for(cx, value, &fixed, &place)?;
     match option.ty {
         OptionTy::Choice(choices) => choice(cx, option, value.span, choices, found),
