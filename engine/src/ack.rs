@@ -7,7 +7,7 @@
 
 mod origin;
 
-pub(crate) use origin::{Completed, Completions, Origin, ReadId};
+pub(crate) use origin::{Anchor, Completed, Completions, Origin, ReadId, SourceFacts};
 
 use origin::Dead;
 use smallvec::SmallVec;
@@ -62,7 +62,9 @@ impl Ack {
 
     /// Settles the rows.
     pub fn settle(mut self, verdict: Verdict) {
-        for mut handle in self.handles.drain(..) {
+        // The newest read first: where a decoder has noted a place to resume on the last of several,
+        // it is known before the first of them is complete.
+        while let Some(mut handle) = self.handles.pop() {
             handle.verdict = verdict;
         }
     }
@@ -118,17 +120,16 @@ impl Ack {
 
     /// Notes that a decoder, node number `node`, has made `records` out of the rows.
     pub(crate) fn decoded(&mut self, node: usize, records: u64) {
-        if !self.decoded {
-            if let Some(handle) = self.handles.last() {
-                handle.origin.add_made(node, records);
-            }
+        if let (false, Some(handle)) = (self.decoded, self.handles.last()) {
+            handle.origin.add_made(node, records);
         }
         self.decoded = true;
     }
 
-    /// A handle of the same origin adds nothing: one is enough.
+    /// A handle of the same origin adds nothing: one is enough. Looks at the last few, where the
+    /// parts of one read are.
     fn add(&mut self, mut handle: Handle) {
-        let mut same = self.handles.iter_mut().rev();
+        let mut same = self.handles.iter_mut().rev().take(4);
         let same = same.find(|other| Arc::ptr_eq(&other.origin, &handle.origin));
         match same {
             Some(other) if handle.verdict == other.verdict => {

@@ -96,6 +96,18 @@ pub struct RowIds {
     pub runs: Vec<Run>,
 }
 
+impl Partition {
+    /// The partition of what `by` makes of this one's rows: an id and a name of its own, the same
+    /// in every run.
+    pub fn derive(&self, by: &str) -> Partition {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&self.id).update(by.as_bytes());
+        let mut id = [0; 16];
+        id.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+        Partition { id, name: format!("{}/{by}", self.name) }
+    }
+}
+
 impl Batch {
     /// Cuts in front of row `at`; both parts share the acknowledgement.
     pub fn split_at(self, at: usize) -> (Batch, Batch) {

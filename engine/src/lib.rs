@@ -9,6 +9,7 @@ pub mod batch;
 pub mod ctx;
 pub mod expr;
 pub mod fault;
+mod ledger;
 pub mod node;
 pub mod registry;
 pub mod run;

@@ -53,6 +53,11 @@ pub fn ids(name: &str, first: u64, len: usize) -> RowIds {
     RowIds::range(partition(name), first, len, 0)
 }
 
+/// The same, arrived at `arrival_ns`.
+pub fn ids_at(name: &str, first: u64, len: usize, arrival_ns: i64) -> RowIds {
+    RowIds::range(partition(name), first, len, arrival_ns)
+}
+
 /// Rows of partition `test`, numbered from 0.
 pub fn rows(columns: RecordBatch) -> Rows {
     let ids = ids("test", 0, columns.num_rows());

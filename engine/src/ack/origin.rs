@@ -20,16 +20,24 @@ pub(crate) struct Origin {
     pub id: ReadId,
     /// The source's own partition; decoders and fan-ins may give the rows another.
     pub partition: Arc<Partition>,
-    /// The source sends rows of one partition only, the same in every run.
-    pub solo: bool,
-    /// The source can send the rows again.
-    pub replays: bool,
+    pub facts: SourceFacts,
     outstanding: AtomicU32,
     failed: AtomicBool,
     /// The rows, where somebody waits for the names of those that are dead-lettered.
     named: Option<RowIds>,
     notes: Mutex<Notes>,
     completions: Arc<Completions>,
+}
+
+/// What a `batch` node needs to know of the source.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct SourceFacts {
+    /// It sends rows of one partition only, the same in every run.
+    pub one_partition: bool,
+    /// It can send the rows again.
+    pub replays: bool,
+    /// It was told to begin anew and to forget what it has delivered.
+    pub from_start: bool,
 }
 
 /// What is known of a read beside its verdict.
@@ -76,12 +84,18 @@ pub(crate) struct Completed {
 }
 
 impl Origin {
-    pub fn new(id: ReadId, ids: &RowIds, named: bool, completions: &Arc<Completions>) -> Origin {
+    /// `named`: somebody waits for the names of rows that are dead-lettered.
+    pub fn new(
+        id: ReadId,
+        ids: &RowIds,
+        named: bool,
+        facts: SourceFacts,
+        completions: &Arc<Completions>,
+    ) -> Origin {
         Origin {
             id,
             partition: ids.partition.clone(),
-            solo: false,
-            replays: false,
+            facts,
             outstanding: AtomicU32::new(0),
             failed: AtomicBool::new(false),
             named: named.then(|| ids.clone()),

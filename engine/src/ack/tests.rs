@@ -7,7 +7,10 @@ fn read(named: bool) -> (Ack, Arc<Completions>) {
     let completions = Arc::new(Completions::default());
     let ids = testing::ids("orders/0", 10, 5);
     let id = ReadId { partition: 0, number: 3 };
-    (Ack::of(Arc::new(Origin::new(id, &ids, named, &completions))), completions)
+    (
+        Ack::of(Arc::new(Origin::new(id, &ids, named, SourceFacts::default(), &completions))),
+        completions,
+    )
 }
 
 fn dead(seq: u64) -> Failed {

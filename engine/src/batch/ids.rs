@@ -27,11 +27,10 @@ impl RowIds {
         let len = u32::try_from(len).expect("a batch holds fewer than 2^32 rows");
         if let Some(last) = self.runs.last_mut() {
             let follows = last.first + u64::from(last.len) == first;
-            if follows && last.arrival_ns == arrival_ns {
-                if let Some(sum) = last.len.checked_add(len) {
-                    last.len = sum;
-                    return;
-                }
+            let sum = last.len.checked_add(len).filter(|_| last.arrival_ns == arrival_ns);
+            if let (true, Some(sum)) = (follows, sum) {
+                last.len = sum;
+                return;
             }
         }
         self.runs.push(Run { first, len, arrival_ns });

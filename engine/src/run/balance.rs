@@ -1,8 +1,15 @@
 //! The balance law: no row appears or disappears without a word.
 
+use super::RunError;
+use super::edge::Edge;
+use super::node::Node;
 use crate::batch::Rows;
 use crate::node::Output;
+use dsl::plan::Port;
+use dsl::spec::NodeKind;
+use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 /// What must be equal; printed as the equation that does not hold.
 #[derive(Clone, Debug, PartialEq)]
@@ -74,4 +81,95 @@ pub(crate) fn check_call(out: &Output, given: Option<&Rows>) -> Result<Call, Equ
         ],
     )?;
     Ok(call)
+}
+
+/// Checks all nodes and edges at the end of a run in which everything was settled.
+pub(crate) fn check_run(nodes: &[Arc<Node>], edges: &[Arc<Edge>]) -> Vec<RunError> {
+    let mut errors: Vec<RunError> = Vec::new();
+    for node in nodes {
+        for equation in check_node(node, edges) {
+            let equation = equation.to_string();
+            errors.push(RunError::Balance { node: node.id.clone(), equation });
+        }
+    }
+    errors
+}
+
+/// The equations of a node that do not hold: what it did with its rows, and what it says it
+/// received and sent against what its edges have counted at their other ends.
+fn check_node(node: &Node, edges: &[Arc<Edge>]) -> Vec<Equation> {
+    let into = || edges.iter().filter(|edge| edge.to.index == node.index);
+    let meter = &node.meter;
+    let mut checks = vec![own_equation(node)];
+    if node.kind != NodeKind::Source {
+        let received: u64 = into().map(|edge| edge.received.get()).sum();
+        checks.push(Equation::check(&[("received", received)], &[("in", meter.rows_in.get())]));
+    }
+    for edge in into() {
+        let (sent, received) = (edge.sent.get(), edge.received.get());
+        checks.push(Equation::check(&[("sent to it", sent)], &[("received", received)]));
+    }
+    checks.extend(port_equations(node, edges));
+    checks.into_iter().filter_map(Result::err).collect()
+}
+
+/// What became of a node's rows.
+fn own_equation(node: &Node) -> Result<(), Equation> {
+    let meter = &node.meter;
+    let rows_in = ("in", meter.rows_in.get());
+    match node.kind {
+        NodeKind::Source => {
+            Equation::check(&[("read", meter.rows_in.get())], &[("settled", meter.settled.get())])
+        }
+        NodeKind::Sink => Equation::check(
+            &[rows_in],
+            &[("stored", meter.stored.get()), ("failed", meter.failed.get())],
+        ),
+        NodeKind::Transform => Equation::check(
+            &[rows_in, ("made", meter.made.get())],
+            &[
+                ("out", meter.rows_out.get()),
+                ("failed", meter.failed.get()),
+                ("filtered", meter.filtered.get()),
+                ("joined", meter.joined.get()),
+                ("opened", meter.opened.get()),
+            ],
+        ),
+    }
+}
+
+/// Every edge of a port carries all rows of the port, and all ports together all rows of the node.
+fn port_equations(node: &Node, edges: &[Arc<Edge>]) -> Vec<Result<(), Equation>> {
+    let meter = &node.meter;
+    let mut ports: BTreeMap<&Port, Vec<u64>> = BTreeMap::new();
+    for edge in edges.iter().filter(|edge| edge.from.index == node.index) {
+        ports.entry(&edge.port).or_default().push(edge.received.get());
+    }
+    let mut checks = Vec::new();
+    let mut data = 0;
+    let mut has_data = false;
+    for (port, counts) in ports {
+        let first = counts[0];
+        let same =
+            counts.iter().map(|n| Equation::check(&[("one branch", first)], &[("another", *n)]));
+        checks.extend(same);
+        match port {
+            Port::Errors => {
+                let failed = ("failed", meter.failed.get());
+                checks.push(Equation::check(&[failed], &[("received as errors", first)]));
+            }
+            Port::Done => {
+                let records = ("settled records", meter.records.get());
+                checks.push(Equation::check(&[records], &[("received as done", first)]));
+            }
+            Port::Out | Port::Named(_) => {
+                data += first;
+                has_data = true;
+            }
+        }
+    }
+    if has_data {
+        checks.push(Equation::check(&[("out", meter.rows_out.get())], &[("received", data)]));
+    }
+    checks
 }

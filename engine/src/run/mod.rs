@@ -1,17 +1,40 @@
-//! The engine's one verb.
+//! The engine's one verb: [`run`].
+//!
+//! A plan becomes tasks joined by bounded channels ([`wiring`]); each task is the driver of a
+//! source, a chain of transforms, a `batch` or a sink. Rows flow down; acknowledgements come back
+//! to the source's driver without passing the graph.
 
 pub(crate) mod balance;
+mod batcher;
+mod edge;
+mod errors;
+mod feeders;
+mod live;
+mod node;
+mod open;
+mod retry;
+mod shutdown;
+mod sink;
+mod source;
+mod step;
+mod supervise;
+mod timer;
+mod transform;
+mod wiring;
+
+pub use live::Live;
 
 use crate::ctx::Ctx;
 use crate::fault::Fault;
 use crate::registry::Registry;
 use crate::summary::Summary;
 use dsl::plan::Plan;
-use std::sync::{Arc, Mutex};
-
-/// Live counts of a run; cheap to clone, asked a few times a second by a progress display.
-#[derive(Clone, Default)]
-pub struct Live(Arc<Mutex<Summary>>);
+use feeders::Feeders;
+use open::Opener;
+use shutdown::Control;
+use std::sync::Arc;
+use supervise::supervise;
+use wiring::Wiring;
 
 /// How a run ended.
 #[derive(Debug)]
@@ -62,6 +85,34 @@ pub async fn run(
     live: &Live,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Report {
-    let _ = (plan, registry, ctx, live, shutdown);
-    Report { summary: Summary::default(), errors: Vec::new() }
+    let plan = Arc::new(plan);
+    let wiring = Wiring::new(&plan, ctx.channel_batches);
+    let (nodes, edges) = (wiring.nodes.clone(), wiring.edges.clone());
+    live.begin(&nodes, &ctx.clock);
+    let control = Arc::new(Control::new());
+    let opener = Opener {
+        plan: plan.clone(),
+        registry,
+        ctx,
+        control: control.clone(),
+        feeders: Arc::new(Feeders::new(&plan, ctx.keep_running)),
+        logs: Arc::new(open::logs(&plan, ctx)),
+        nodes: nodes.clone(),
+    };
+    let mut errors = match opener.open(wiring).await {
+        Err(errors) => errors,
+        Ok(drivers) => {
+            let undelivered = supervise(drivers, ctx, &control, shutdown).await;
+            let mut errors = control.take_errors();
+            if errors.is_empty() && undelivered == 0 {
+                errors.extend(balance::check_run(&nodes, &edges));
+            }
+            if undelivered > 0 {
+                errors.push(RunError::Undelivered { rows: undelivered });
+            }
+            errors
+        }
+    };
+    errors.sort_by_key(|error| matches!(error, RunError::Undelivered { .. }));
+    Report { summary: live.snapshot(), errors }
 }

@@ -1,0 +1,186 @@
+//! The driver of `batch(…)`: gathers rows of each partition until a limit is reached.
+//!
+//! A batch that is closed by the clock (`wait`, the end of the input, a source that stands still)
+//! is recorded durably before it is sent, where its source can send the rows again.
+
+mod cutter;
+mod lane;
+mod log;
+
+pub(crate) use cutter::CutLimits;
+pub(crate) use log::CutLog;
+
+use super::edge::{Inlet, Outlet};
+use super::node::Node;
+use super::retry::Retry;
+use super::shutdown::Control;
+use super::timer::Timer;
+use crate::ack::Verdict;
+use crate::batch::Batch;
+use crate::ctx::{Ctx, nanos};
+use crate::fault::Fault;
+use dsl::plan::PlanNode;
+use dsl::value::Value;
+use lane::Lane;
+use log::Entry;
+use std::collections::{BTreeMap, btree_map};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A batch holds at most so many rows and bytes, whatever the flow says: one column of it must fit
+/// Arrow's offsets.
+const LIMITS_MAX: CutLimits = CutLimits { max: 1_000_000, size: 1 << 30 };
+
+pub(crate) struct Batcher {
+    pub node: Arc<Node>,
+    pub limits: CutLimits,
+    /// How long the first row may wait.
+    pub wait: Option<Duration>,
+    pub inlet: Inlet,
+    pub out: Outlet,
+    pub log: Arc<CutLog>,
+    pub ctx: Ctx,
+    pub control: Arc<Control>,
+}
+
+/// The limits and the wait that a `batch` node was given.
+pub(crate) fn options(node: &PlanNode) -> (CutLimits, Option<Duration>) {
+    let number = |name: &str| match node.options.get(name)? {
+        Value::Int(n) | Value::Duration(n) => u64::try_from(*n).ok(),
+        Value::Size(bytes) => Some(*bytes),
+        _ => None,
+    };
+    let max = number("max").unwrap_or(LIMITS_MAX.max).clamp(1, LIMITS_MAX.max);
+    let size = number("size").unwrap_or(LIMITS_MAX.size).clamp(1, LIMITS_MAX.size);
+    (CutLimits { max, size }, number("wait").map(Duration::from_nanos))
+}
+
+enum Event {
+    Batch(Option<Batch>),
+    Waited,
+    Stalled,
+}
+
+/// The lanes of a node, by partition.
+type Lanes = BTreeMap<[u8; 16], Lane>;
+
+impl Batcher {
+    /// Works until the input has ended or the checkpoints have failed.
+    pub async fn drive(mut self) {
+        match self.work().await {
+            Ok(()) => self.node.end(),
+            Err(fault) => self.control.fail(&self.node, fault),
+        }
+    }
+
+    async fn work(&mut self) -> Result<(), Fault> {
+        let mut lanes = Lanes::new();
+        let mut stalls = self.control.stalls();
+        let mut timer = Timer::default();
+        loop {
+            let event = tokio::select! {
+                biased;
+                () = timer.fired() => Event::Waited,
+                batch = self.inlet.recv() => Event::Batch(batch),
+                Ok(()) = stalls.changed() => Event::Stalled,
+            };
+            match event {
+                Event::Batch(Some(batch)) => self.push(&mut lanes, batch).await?,
+                Event::Batch(None) => return self.close(&mut lanes, i64::MAX).await,
+                Event::Stalled => self.close(&mut lanes, i64::MAX).await?,
+                Event::Waited => self.close(&mut lanes, self.ctx.clock.now_ns()).await?,
+            }
+            if !timer.is_set() {
+                self.set(&mut timer, &lanes);
+            }
+        }
+    }
+
+    async fn push(&mut self, lanes: &mut Lanes, batch: Batch) -> Result<(), Fault> {
+        if batch.rows.is_empty() {
+            batch.ack.settle(Verdict::Settled);
+            return Ok(());
+        }
+        let id = batch.rows.ids.partition.id;
+        let lane = match lanes.entry(id) {
+            btree_map::Entry::Occupied(lane) => lane.into_mut(),
+            btree_map::Entry::Vacant(place) => place.insert(self.open(&batch).await?),
+        };
+        let rows = batch.rows.len() as u64;
+        let pushed = lane.push(batch, self.ctx.clock.now_ns())?;
+        let meter = &self.node.meter;
+        meter.rows_in.add(rows);
+        meter.filtered.add(pushed.skipped);
+        if pushed.skipped > 0 {
+            self.node.counters.add("delivered before", pushed.skipped);
+        }
+        let idle = lane.opened_ns.is_none() && !lane.tracked;
+        for batch in pushed.closed {
+            self.send(batch).await;
+        }
+        if idle {
+            lanes.remove(&id);
+        }
+        Ok(())
+    }
+
+    async fn open(&self, first: &Batch) -> Result<Lane, Fault> {
+        let facts = first.ack.origins().next().map(|origin| origin.facts).unwrap_or_default();
+        let lane = |entry| Lane::new(self.node.index.index(), self.limits, first, entry);
+        if !facts.replays {
+            return Ok(lane(Entry::default()));
+        }
+        let mut retry = Retry::new(&self.ctx, self.node.seed(self.ctx.seed));
+        loop {
+            match self.log.open(&first.rows.ids.partition, facts.from_start).await {
+                Ok(entry) => return Ok(lane(entry)),
+                Err(fault) => retry.wait(fault).await?,
+            }
+        }
+    }
+
+    /// Closes and sends the open batches of the lanes that have waited until `now_ns`.
+    async fn close(&mut self, lanes: &mut Lanes, now_ns: i64) -> Result<(), Fault> {
+        let (mut closed, mut ends) = (Vec::new(), Vec::new());
+        for lane in lanes.values_mut() {
+            if now_ns < i64::MAX && self.deadline(lane).is_none_or(|at| at > now_ns) {
+                continue;
+            }
+            if let Some((end, batch)) = lane.close() {
+                closed.push(batch);
+                if lane.tracked {
+                    ends.push((lane.partition().clone(), end));
+                }
+            }
+        }
+        if !ends.is_empty() {
+            let mut retry = Retry::new(&self.ctx, self.node.seed(self.ctx.seed));
+            while let Err(fault) = self.log.record(&ends).await {
+                retry.wait(fault).await?;
+            }
+        }
+        lanes.retain(|_, lane| lane.tracked || lane.opened_ns.is_some());
+        for batch in closed {
+            self.send(batch).await;
+        }
+        Ok(())
+    }
+
+    async fn send(&self, batch: Batch) {
+        self.node.counters.add("batches", 1);
+        self.node.meter.rows_out.add(batch.rows.len() as u64);
+        self.out.send(batch).await;
+    }
+
+    fn deadline(&self, lane: &Lane) -> Option<i64> {
+        lane.opened_ns?.checked_add(nanos(self.wait?))
+    }
+
+    /// Sets the timer to the first deadline of all lanes.
+    fn set(&self, timer: &mut Timer, lanes: &Lanes) {
+        if let Some(at) = lanes.values().filter_map(|lane| self.deadline(lane)).min() {
+            let wait = at.saturating_sub(self.ctx.clock.now_ns()).max(0);
+            timer.set(self.ctx.clock.sleep(Duration::from_nanos(wait as u64)));
+        }
+    }
+}

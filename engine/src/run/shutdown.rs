@@ -1,0 +1,92 @@
+//! The stages of a run, and what went wrong in it.
+//!
+//! Ends travel as closed channels: a source that has ended drops its senders, and so on down to the
+//! sinks. A stage only tells sources when to end, and drivers when not to try again.
+
+use super::RunError;
+use super::node::Node;
+use crate::fault::Fault;
+use std::sync::{Mutex, MutexGuard};
+use tokio::sync::watch;
+
+/// Only ever moves on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Stage {
+    /// Sources read.
+    Running,
+    /// Told to stop: sources end, each after those that feed it; what is in hand is delivered.
+    Draining,
+    /// Something failed: all sources end at once, nothing is tried again.
+    Failing,
+    /// The drain took too long: what is in flight fails.
+    Aborting,
+}
+
+/// What all drivers of a run share to end it.
+#[derive(Debug)]
+pub(crate) struct Control {
+    stage: watch::Sender<Stage>,
+    /// Counts the times that a source stood still with all its rows in flight.
+    stalls: watch::Sender<u64>,
+    errors: Mutex<Vec<RunError>>,
+}
+
+impl Control {
+    pub fn new() -> Control {
+        Control {
+            stage: watch::Sender::new(Stage::Running),
+            stalls: watch::Sender::new(0),
+            errors: Mutex::default(),
+        }
+    }
+
+    pub fn stage(&self) -> Stage {
+        *self.stage.borrow()
+    }
+
+    pub fn stages(&self) -> watch::Receiver<Stage> {
+        self.stage.subscribe()
+    }
+
+    /// Moves on to a stage, unless the run is further already.
+    pub fn raise(&self, to: Stage) {
+        self.stage.send_if_modified(|stage| {
+            let moves = to > *stage;
+            *stage = to.max(*stage);
+            moves
+        });
+    }
+
+    /// A source can read no more until rows are settled, and none are: batches are closed early.
+    pub fn stall(&self) {
+        self.stalls.send_modify(|stalls| *stalls += 1);
+    }
+
+    pub fn stalls(&self) -> watch::Receiver<u64> {
+        self.stalls.subscribe()
+    }
+
+    /// A node has failed for good: the run ends.
+    pub fn fail(&self, node: &Node, fault: Fault) {
+        let (flow, id) = (node.flow.clone(), node.id.clone());
+        self.push(match node.errors_target {
+            true => RunError::ErrorsTarget { flow, fault },
+            false => RunError::Node { node: id, fault },
+        });
+    }
+
+    /// The run ends with this error.
+    pub fn push(&self, error: RunError) {
+        self.errors().push(error);
+        self.raise(Stage::Failing);
+    }
+
+    /// All errors, in order.
+    pub fn take_errors(&self) -> Vec<RunError> {
+        std::mem::take(&mut *self.errors())
+    }
+
+    fn errors(&self) -> MutexGuard<'_, Vec<RunError>> {
+        self.errors.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}

@@ -1,0 +1,149 @@
+//! What comes back to a source: settled reads, their replies, and commits of what they free.
+
+use crate::ack::{Anchor, Completions, Outcome, ReadId, Verdict};
+use crate::ctx::Ctx;
+use crate::fault::Fault;
+use crate::ledger::{Commit, Ledger};
+use crate::node::Source;
+use crate::run::batcher::CutLog;
+use crate::run::node::Node;
+use crate::run::retry::Retry;
+use futures::FutureExt;
+use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::oneshot;
+
+pub(crate) struct Settling {
+    ledger: Ledger,
+    pub completions: Arc<Completions>,
+    replies: BTreeMap<(u32, u64), oneshot::Sender<Outcome>>,
+    /// By number, the logs of all `batch` nodes of the plan.
+    logs: Arc<BTreeMap<usize, Arc<CutLog>>>,
+    /// Rows that would be sent again, for who waits for the driver.
+    undelivered: Arc<AtomicU64>,
+    seed: u64,
+}
+
+/// What settling has come to.
+#[derive(Debug, Default)]
+pub(crate) struct Settled {
+    /// Records whose branches are all acknowledged.
+    pub records: u64,
+    /// A read has failed: the source cannot move past it.
+    pub failed: bool,
+}
+
+impl Settling {
+    pub fn new(
+        logs: Arc<BTreeMap<usize, Arc<CutLog>>>,
+        undelivered: Arc<AtomicU64>,
+        seed: u64,
+    ) -> Settling {
+        Settling {
+            ledger: Ledger::default(),
+            completions: Arc::default(),
+            replies: BTreeMap::new(),
+            logs,
+            undelivered,
+            seed,
+        }
+    }
+
+    /// Notes a read, and who waits for its outcome.
+    pub fn open(
+        &mut self,
+        partition: u32,
+        rows: u64,
+        end: u64,
+        reply: Option<oneshot::Sender<Outcome>>,
+    ) -> ReadId {
+        let id = self.ledger.open(partition, rows, end);
+        if let Some(reply) = reply {
+            self.replies.insert((id.partition, id.number), reply);
+        }
+        self.show();
+        id
+    }
+
+    /// Waits until reads may be complete. Cancel-safe.
+    pub async fn arrived(&self) {
+        self.completions.arrived().await;
+    }
+
+    /// Takes the reads that are complete, and replies.
+    pub fn settle(&mut self, node: &Node, now_ns: i64) -> Settled {
+        let mut settled = Settled::default();
+        for completed in self.completions.take() {
+            let rows = self.ledger.settle(&completed, now_ns);
+            match completed.outcome.verdict {
+                Verdict::Failed => settled.failed = true,
+                Verdict::Settled => {
+                    let records = completed.made.unwrap_or(rows);
+                    settled.records += records;
+                    node.meter.settled.add(rows);
+                    node.meter.records.add(records);
+                }
+            }
+            let key = (completed.id.partition, completed.id.number);
+            if let Some(reply) = self.replies.remove(&key) {
+                // Who asked may be gone; the rows are where they belong all the same.
+                let _ = reply.send(completed.outcome);
+            }
+        }
+        self.show();
+        settled
+    }
+
+    pub fn in_flight_rows(&self) -> u64 {
+        self.ledger.in_flight_rows()
+    }
+
+    /// Everything that was read has come back.
+    pub fn is_idle(&self) -> bool {
+        self.ledger.is_idle()
+    }
+
+    pub fn next_due_ns(&self) -> Option<i64> {
+        self.ledger.next_due_ns()
+    }
+
+    pub fn take_due(&mut self, now_ns: i64, all: bool) -> Vec<Commit> {
+        self.ledger.take_due(now_ns, all)
+    }
+
+    /// Commits a position: first the anchors of the `batch` nodes behind it, then the source's.
+    ///
+    /// # Errors
+    /// What of the two could not be stored, at last.
+    pub async fn commit(
+        &self,
+        source: &mut dyn Source,
+        commit: Commit,
+        ctx: &Ctx,
+    ) -> Result<(), Fault> {
+        for (number, log) in self.logs.iter() {
+            let anchors = commit.anchors.iter().filter(|anchor| anchor.node == *number);
+            let anchors: Vec<Anchor> = anchors.cloned().collect();
+            let mut retry = Retry::new(ctx, self.seed);
+            while let Err(fault) = log.anchor(&anchors).await {
+                retry.wait(fault).await?;
+            }
+        }
+        let Commit { partition, upto, resume, .. } = commit;
+        let mut retry = Retry::new(ctx, self.seed);
+        loop {
+            let committed = source.commit(partition, upto, resume.clone());
+            let committed = AssertUnwindSafe(committed).catch_unwind().await;
+            match committed.unwrap_or_else(|panic| Err(Fault::panic(panic))) {
+                Ok(()) => return Ok(()),
+                Err(fault) => retry.wait(fault).await?,
+            }
+        }
+    }
+
+    fn show(&self) {
+        self.undelivered.store(self.ledger.undelivered_rows(), Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,222 @@
+//! One transform at work: calls it, catches its panic, checks that the answer balances, and turns
+//! the answer into batches with acknowledgements.
+
+use super::RunError;
+use super::balance::{Call, check_call};
+use super::edge::Outlet;
+use super::errors::{self, Place};
+use super::node::Node;
+use crate::ack::{Ack, Verdict};
+use crate::batch::{Batch, Rows};
+use crate::ctx::Clock;
+use crate::fault::Fault;
+use crate::node::{FailedRows, Output, Transform};
+use dsl::plan::Port;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+pub(crate) struct Step {
+    pub node: Arc<Node>,
+    /// `None` = what arrives is sent as it is.
+    pub transform: Option<Box<dyn Transform>>,
+    pub outlets: Vec<Outlet>,
+    pub clock: Arc<dyn Clock>,
+    /// Of rows whose end a decoder keeps.
+    held: Option<Ack>,
+}
+
+/// A batch on its way to a target of an outlet, both by number.
+pub(crate) struct Outgoing {
+    pub outlet: usize,
+    pub target: usize,
+    pub batch: Batch,
+}
+
+/// Why a step cannot go on.
+pub(crate) enum Stop {
+    /// The node failed.
+    Fault(Box<Fault>),
+    /// The run fails with this.
+    Error(Box<RunError>),
+}
+
+impl From<Fault> for Stop {
+    fn from(fault: Fault) -> Stop {
+        Stop::Fault(Box::new(fault))
+    }
+}
+
+/// One output of a call: rows for all targets of an outlet.
+struct Piece {
+    outlet: usize,
+    content: Content,
+}
+
+enum Content {
+    Rows(Rows),
+    Failed(FailedRows),
+}
+
+impl Step {
+    pub fn new(
+        node: Arc<Node>,
+        transform: Option<Box<dyn Transform>>,
+        outlets: Vec<Outlet>,
+        clock: Arc<dyn Clock>,
+    ) -> Step {
+        Step { node, transform, outlets, clock, held: None }
+    }
+
+    /// What becomes of a batch. On an error everything that the call touched fails.
+    pub fn apply(&mut self, batch: Batch) -> Result<Vec<Outgoing>, Stop> {
+        let Batch { rows, ack } = batch;
+        self.node.meter.rows_in.add(rows.len() as u64);
+        let Some(transform) = &mut self.transform else {
+            let mut out = Output::default();
+            let columns = rows.columns.clone();
+            out.send(&rows, columns);
+            return self.answer(out, Some(&rows), ack);
+        };
+        let mut out = Output::default();
+        let given = rows.clone();
+        caught(|| transform.apply(rows, &mut out))?;
+        self.answer(out, Some(&given), ack)
+    }
+
+    /// What becomes of what the transform has kept.
+    pub fn finish(&mut self) -> Result<Vec<Outgoing>, Stop> {
+        let mut out = Output::default();
+        if let Some(transform) = &mut self.transform {
+            caught(|| transform.finish(&mut out))?;
+        }
+        let sends = !out.sent.is_empty() || !out.failed.is_empty();
+        if sends && self.held.is_none() {
+            let message = "the node sent rows at its end that it had not kept";
+            return Err(Fault::service("not_kept", message).into());
+        }
+        out.kept = false;
+        self.answer(out, None, Ack::none())
+    }
+
+    fn answer(
+        &mut self,
+        mut out: Output,
+        given: Option<&Rows>,
+        mut ack: Ack,
+    ) -> Result<Vec<Outgoing>, Stop> {
+        let call = check_call(&out, given).map_err(|equation| {
+            let (node, equation) = (self.node.id.clone(), equation.to_string());
+            Stop::Error(Box::new(RunError::Balance { node, equation }))
+        })?;
+        self.count(&out, &call);
+        if out.decodes {
+            ack.decoded(self.node.index.index(), out.made);
+        }
+        if let (Some(resume), Some(origin)) = (&out.resume, ack.origins().last()) {
+            origin.resume_at(resume);
+        }
+        let kept = out.kept;
+        let pieces = self.pieces(&mut out);
+        let ack = self.hold(ack, kept, !pieces.is_empty());
+        self.send(pieces, given, ack)
+    }
+
+    fn count(&self, out: &Output, call: &Call) {
+        let meter = &self.node.meter;
+        meter.made.add(out.made);
+        meter.opened.add(call.opened);
+        meter.joined.add(call.joined);
+        meter.failed.add(call.failed);
+        meter.filtered.add(out.filtered);
+    }
+
+    /// What is to be sent. Rows for a port that leads nowhere are filtered.
+    fn pieces(&self, out: &mut Output) -> Vec<Piece> {
+        let mut pieces = Vec::with_capacity(out.sent.len());
+        let meter = &self.node.meter;
+        for sent in out.sent.drain(..) {
+            let rows = sent.rows.len() as u64;
+            match self.outlet(sent.port) {
+                Some(outlet) => {
+                    meter.rows_out.add(rows);
+                    pieces.push(Piece { outlet, content: Content::Rows(sent.rows) });
+                }
+                None => meter.filtered.add(rows),
+            }
+        }
+        let errors = self.outlets.iter().position(|outlet| outlet.port == Port::Errors);
+        for failed in out.failed.drain(..) {
+            let outlet = errors.unwrap_or(usize::MAX);
+            pieces.push(Piece { outlet, content: Content::Failed(failed) });
+        }
+        pieces
+    }
+
+    fn outlet(&self, port: Option<&str>) -> Option<usize> {
+        let wanted = |outlet: &Outlet| match (&outlet.port, port) {
+            (Port::Out, None) => true,
+            (Port::Named(name), Some(port)) => name == port,
+            _ => false,
+        };
+        self.outlets.iter().position(wanted)
+    }
+
+    /// The acknowledgement of what this call sends: its own rows, and those whose end was kept
+    /// until now.
+    fn hold(&mut self, ack: Ack, kept: bool, sends: bool) -> Ack {
+        let next = (kept && sends).then(|| ack.another());
+        let merged = match self.held.take() {
+            Some(held) => Ack::merge([held, ack]),
+            None => ack,
+        };
+        if kept && !sends {
+            self.held = Some(merged);
+            return Ack::none();
+        }
+        self.held = next;
+        merged
+    }
+
+    fn send(
+        &self,
+        pieces: Vec<Piece>,
+        given: Option<&Rows>,
+        ack: Ack,
+    ) -> Result<Vec<Outgoing>, Stop> {
+        if pieces.is_empty() {
+            ack.settle(Verdict::Settled);
+            return Ok(Vec::new());
+        }
+        let mut outgoing = Vec::with_capacity(pieces.len());
+        let acks = ack.fan_out(pieces.len());
+        for (piece, ack) in pieces.into_iter().zip(acks) {
+            let Piece { outlet, content } = piece;
+            let batch = match content {
+                Content::Rows(rows) => Batch { rows, ack },
+                Content::Failed(failed) if outlet == usize::MAX => {
+                    return Err(errors::unhandled(&failed).into());
+                }
+                Content::Failed(failed) => self.failure(failed, given, ack)?,
+            };
+            let Batch { rows, ack } = batch;
+            let outlet_rows = &self.outlets[outlet];
+            outlet_rows.rows.add(rows.len() as u64);
+            let acks = ack.fan_out(outlet_rows.targets.len());
+            outgoing.extend(acks.into_iter().enumerate().map(|(target, ack)| {
+                let rows = rows.clone();
+                Outgoing { outlet, target, batch: Batch { rows, ack } }
+            }));
+        }
+        Ok(outgoing)
+    }
+
+    fn failure(&self, failed: FailedRows, given: Option<&Rows>, ack: Ack) -> Result<Batch, Stop> {
+        let place = Place { node: &self.node, at_ns: self.clock.now_ns() };
+        Ok(errors::batch(&place, failed, given, ack)?)
+    }
+}
+
+/// Runs a node's code; its panic is a fault of the node.
+fn caught<T>(code: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
+    catch_unwind(AssertUnwindSafe(code)).unwrap_or_else(|panic| Err(Fault::panic(panic)))
+}

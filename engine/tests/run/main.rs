@@ -1,0 +1,11 @@
+//! Whole runs of hand-made plans over toy nodes. Time is tokio's paused clock; nothing asserts real
+//! time.
+
+mod batches;
+mod decoders;
+mod ends;
+mod fans;
+mod faults;
+mod law;
+mod sinks;
+mod toys;
