@@ -10,6 +10,7 @@ pub mod load;
 pub mod nodes;
 pub mod render;
 pub mod rows;
+pub mod run;
 pub mod show;
 
 use cli::{Cli, Command};
@@ -24,6 +25,7 @@ pub fn run(cli: &Cli, io: &mut Io) -> Result<Exit, Stop> {
     match &cli.command {
         Command::Check(args) => check::run(args, io),
         Command::Graph(args) => graph::run(args, io),
+        Command::Run(args) => run::run(args, io),
         Command::Show(args) => show::run(args, io),
         Command::Nodes(args) => nodes::run(args, io),
         _ => Err(Stop::usage("this command is not built yet")),

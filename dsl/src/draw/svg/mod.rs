@@ -20,7 +20,8 @@ const MONO: &str = "ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono
 pub fn text(drawing: &Drawing) -> String {
     let scene = scene(drawing);
     let legend = legend::legend(drawing, &scene);
-    let (w, h) = (short(scene.width.max(legend.width)), short(scene.height + legend.height));
+    let width = scene.width.max(legend.width).ceil();
+    let (w, h) = (short(width), short((scene.height + legend.height).ceil()));
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {w} {h}\" width=\"{w}\" \
          height=\"{h}\" role=\"img\" aria-label=\"{title}\" font-family=\"{SANS}\">\n\

@@ -1,0 +1,135 @@
+//! `flowc run`: runs the flows of a file until all records are stored, and says what it did.
+
+mod errors;
+mod json;
+mod progress;
+mod signals;
+mod summary;
+
+use crate::cli::RunArgs;
+use crate::exit::{Exit, Stop, fault};
+use crate::io::Io;
+use crate::load::{self, Loaded};
+use crate::show::local_dir;
+use dsl::span::SourceMap;
+use engine::ctx::{Clock, Ctx, SystemClock};
+use engine::registry::Registry;
+use engine::run::{Live, Report};
+use progress::Display;
+use signals::Signals;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use stdlib::service::local;
+
+/// Batches that wait between two nodes, at most.
+const CHANNEL_BATCHES: usize = 4;
+/// Rows that a source may have on their way, at most.
+const IN_FLIGHT_ROWS_MAX: u64 = 262_144;
+/// How long a stopped run may take to store what is in flight.
+const DRAIN: Duration = Duration::from_secs(30);
+
+/// Runs the flows and prints the summary.
+///
+/// # Errors
+/// The file has problems, the services cannot be opened, or the output cannot be written.
+pub fn run(args: &RunArgs, io: &mut Io) -> Result<Exit, Stop> {
+    let Loaded { files, mut plan } = load::plan(&args.file, &args.plan, &args.flows, true, io)?;
+    let dir = local_dir(&plan)?.to_owned();
+    local::add_deliveries(&mut plan);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| {
+        Stop::said(Exit::Failed, format!("cannot start the threads of the run: {error}"))
+    })?;
+    let display = Display::new(&plan, args.json, io);
+    let ended = runtime.block_on(job(args, &dir, plan.clone(), display));
+    // What still waits for a disk or a socket after a second signal is not waited for.
+    runtime.shutdown_background();
+    let report = match ended? {
+        Some(report) => report,
+        None => {
+            let message = "stopped at once; what was in flight is sent again by the next run";
+            return Err(Stop::said(Exit::Undelivered, message));
+        }
+    };
+    say(args, &files, &plan, &report, io)
+}
+
+/// Opens the services and drives the run. `None` = stopped at once by a second signal.
+async fn job(
+    args: &RunArgs,
+    dir: &Path,
+    plan: dsl::plan::Plan,
+    mut display: Display,
+) -> Result<Option<Report>, Stop> {
+    let signals = Signals::new();
+    let mut signals = signals
+        .map_err(|error| Stop::said(Exit::Failed, format!("cannot listen to signals: {error}")))?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let opened = local::open(dir, &plan, clock.clone()).map_err(|error| fault(&error))?;
+    let registry: Registry = stdlib::registry::registry(opened.services.clone());
+    let ctx = Ctx {
+        seed: clock.now_ns().unsigned_abs(),
+        clock,
+        checkpoints: opened.checkpoints.clone(),
+        keep_running: args.keep_running,
+        from_start: args.from_start,
+        channel_batches: CHANNEL_BATCHES,
+        in_flight_rows_max: IN_FLIGHT_ROWS_MAX,
+        drain: DRAIN,
+        log: display.log(),
+    };
+    let live = Live::default();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let mut stop = Some(stop);
+    let shutdown = async {
+        // A dropped sender means that nobody can stop the run any more.
+        if stopped.await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    let mut running = std::pin::pin!(engine::run::run(plan, &registry, &ctx, &live, shutdown));
+    let mut tick = tokio::time::interval(display.every());
+    loop {
+        tokio::select! {
+            report = &mut running => {
+                display.close();
+                return Ok(Some(report));
+            }
+            () = signals.next() => match stop.take() {
+                Some(stop) => {
+                    // The run may have ended in this moment; then there is nothing to stop.
+                    let _ = stop.send(());
+                    display.say("stopping: storing what is in flight; once more to stop at once");
+                }
+                None => {
+                    display.close();
+                    return Ok(None);
+                }
+            },
+            _ = tick.tick() => display.update(&live.snapshot()),
+        }
+    }
+}
+
+/// Prints the summary and what went wrong; gives the exit code.
+fn say(
+    args: &RunArgs,
+    files: &SourceMap,
+    plan: &dsl::plan::Plan,
+    report: &Report,
+    io: &mut Io,
+) -> Result<Exit, Stop> {
+    let exit = errors::exit(&report.errors);
+    if args.json {
+        writeln!(io.out, "{}", json::line(plan, report, exit))?;
+    } else {
+        let text = summary::text(plan, &report.summary, report.errors.is_empty(), io.style);
+        write!(io.out, "{text}")?;
+    }
+    io.out.flush()?;
+    for error in &report.errors {
+        write!(io.err, "{}", errors::text(error, plan, files, io.err_style))?;
+    }
+    Ok(exit)
+}

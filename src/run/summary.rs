@@ -1,0 +1,239 @@
+//! The summary at the end of a run: rows per node, rates, what every sink has stored, failures, time.
+
+use crate::render::{Style, plural, thousands};
+use dsl::plan::{Plan, Port};
+use dsl::spec::NodeKind;
+use engine::summary::{NodeSummary, Summary};
+use petgraph::visit::EdgeRef;
+use std::collections::BTreeSet;
+use std::time::Duration;
+use unicode_width::UnicodeWidthStr;
+
+/// The summary. `well` = the run ended without errors.
+pub fn text(plan: &Plan, summary: &Summary, well: bool, style: Style) -> String {
+    let mut text = table(plan, summary, style);
+    let verb = if well { style.paint("32", "done") } else { style.paint("31", "failed") };
+    text.push_str(&format!("\n{verb} in {}", seconds(summary.elapsed)));
+    let failed: u64 = summary.nodes.iter().map(|node| node.failed).sum();
+    if failed == 0 {
+        text.push_str(", no row failed\n");
+        return text;
+    }
+    let rows = style.paint("33", &format!("{} failed", plural(failed as usize, "row")));
+    text.push_str(&format!(", {rows}\n"));
+    for resource in error_targets(plan) {
+        let line = format!("flowc show {} {resource}", plan.file);
+        crate::render::push_help(&mut text, &format!("see why: `{line}`"), style);
+    }
+    text
+}
+
+/// `14.2 s`, `2 min 3 s`
+pub fn seconds(elapsed: Duration) -> String {
+    let seconds = elapsed.as_secs();
+    match seconds {
+        0..60 => format!("{:.1} s", elapsed.as_secs_f64()),
+        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
+/// The resources that failures are written to.
+fn error_targets(plan: &Plan) -> Vec<String> {
+    let targets: BTreeSet<usize> = plan
+        .graph
+        .edge_references()
+        .filter(|edge| edge.weight().port == Port::Errors)
+        .filter_map(|edge| plan.graph[edge.target()].resource)
+        .collect();
+    targets.into_iter().map(|index| plan.resources[index].name.clone()).collect()
+}
+
+/// One line of the table.
+struct Line {
+    flow: String,
+    cells: [String; 6],
+}
+
+const HEADER: [&str; 7] = ["flow", "node", "rows in", "rows out", "failed", "rows/s", ""];
+
+/// A line a node, flows apart by their names.
+fn table(plan: &Plan, summary: &Summary, style: Style) -> String {
+    let mut lines: Vec<Line> = Vec::new();
+    for node in summary.nodes.iter().filter(|node| is_shown(plan, node)) {
+        let before = lines.iter().rev().find(|line| !line.flow.is_empty());
+        let name = flow_name(plan, node);
+        let flow = if before.is_some_and(|line| line.flow == name) { String::new() } else { name };
+        lines.push(Line { flow, cells: cells(node, summary.elapsed) });
+    }
+    let mut widths = HEADER.map(str::len);
+    for line in &lines {
+        widths[0] = widths[0].max(line.flow.width());
+        for (width, cell) in widths[1..].iter_mut().zip(&line.cells) {
+            *width = (*width).max(cell.width());
+        }
+    }
+    let header = HEADER.map(str::to_owned);
+    let mut text = style.paint("1", row(&header, &widths).trim_end());
+    text.push('\n');
+    for line in lines {
+        let mut cells = vec![line.flow];
+        cells.extend(line.cells);
+        text.push_str(row(&cells, &widths).trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// Names to the left, numbers to the right.
+fn row(cells: &[String], widths: &[usize; 7]) -> String {
+    let mut text = String::new();
+    for (at, cell) in cells.iter().enumerate() {
+        let blanks = " ".repeat(widths[at].saturating_sub(cell.width()));
+        match at {
+            0 | 1 | 6 => text.push_str(&format!("{cell}{blanks}  ")),
+            _ => text.push_str(&format!("{blanks}{cell}  ")),
+        }
+    }
+    text
+}
+
+/// Nodes that the user wrote, and of a provider's own flows those that store. Sinks of failures only
+/// where there were some.
+fn is_shown(plan: &Plan, node: &NodeSummary) -> bool {
+    let idle = node.rows_in == 0 && node.rows_out == 0 && node.stored == 0;
+    if is_hidden_flow(plan, &node.flow) {
+        return node.kind == NodeKind::Sink && !idle;
+    }
+    if node.hidden {
+        return node.failed > 0;
+    }
+    let only_failures = node.kind == NodeKind::Sink && takes_only_failures(plan, &node.id);
+    !(idle && only_failures)
+}
+
+fn is_hidden_flow(plan: &Plan, flow: &str) -> bool {
+    plan.flows.iter().any(|other| other.hidden && other.name == flow)
+}
+
+/// The flow of a node; of a provider's own, what it works for.
+fn flow_name(plan: &Plan, node: &NodeSummary) -> String {
+    if is_hidden_flow(plan, &node.flow) { "(delivery)".into() } else { node.flow.clone() }
+}
+
+fn takes_only_failures(plan: &Plan, id: &str) -> bool {
+    let Some(index) = plan.graph.node_indices().find(|&index| plan.graph[index].id == id) else {
+        return false;
+    };
+    let mut edges = plan.graph.edges_directed(index, petgraph::Direction::Incoming).peekable();
+    edges.peek().is_some() && edges.all(|edge| edge.weight().port == Port::Errors)
+}
+
+fn cells(node: &NodeSummary, elapsed: Duration) -> [String; 6] {
+    let number = |n: u64| if n == 0 { "–".to_owned() } else { thousands(n) };
+    let rows = node.rows_in.max(node.rows_out).max(node.stored);
+    let rate = rows as f64 / elapsed.as_secs_f64().max(0.001);
+    let out = match node.kind {
+        NodeKind::Sink => node.stored.max(node.rows_out),
+        _ => node.rows_out,
+    };
+    let rows_in = match node.kind {
+        NodeKind::Source => String::new(),
+        _ => number(node.rows_in),
+    };
+    [
+        node.label.clone(),
+        rows_in,
+        number(out),
+        if node.failed == 0 { String::new() } else { thousands(node.failed) },
+        if rows == 0 { String::new() } else { thousands(rate.round() as u64) },
+        counts(node),
+    ]
+}
+
+/// `25,900 items · 10,684 replaced`
+fn counts(node: &NodeSummary) -> String {
+    let mut parts: Vec<String> = node
+        .counts
+        .iter()
+        .filter(|(_, count)| **count > 0)
+        .map(|(name, count)| format!("{} {name}", thousands(*count)))
+        .collect();
+    if node.filtered > 0 {
+        parts.push(format!("{} filtered", thousands(node.filtered)));
+    }
+    if node.retries > 0 {
+        parts.push(format!("{} retries", thousands(node.retries)));
+    }
+    parts.join(" · ")
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+    use dsl::ast::Guarantee;
+    use dsl::plan::PlanFlow;
+    use dsl::span::Span;
+    use std::collections::BTreeMap;
+
+    /// A node with some counts.
+    pub fn node(flow: &str, label: &str, kind: NodeKind, rows: u64) -> NodeSummary {
+        NodeSummary {
+            id: format!("{flow}/{label}"),
+            flow: flow.into(),
+            label: label.into(),
+            kind,
+            resource: None,
+            hidden: false,
+            rows_in: if kind == NodeKind::Source { 0 } else { rows },
+            rows_out: if kind == NodeKind::Sink { 0 } else { rows },
+            filtered: 0,
+            failed: 0,
+            stored: if kind == NodeKind::Sink { rows } else { 0 },
+            retries: 0,
+            counts: BTreeMap::new(),
+            ended: false,
+        }
+    }
+
+    fn flow(name: &str, hidden: bool) -> PlanFlow {
+        let guarantee = Guarantee::AtLeastOnce;
+        PlanFlow { name: name.into(), doc: None, guarantee, hidden, span: Span::default() }
+    }
+
+    #[test]
+    fn a_line_a_node_with_rates_and_counts() {
+        let flows = vec![flow("dynamo", false), flow("delivery", true)];
+        let plan = Plan { file: "a.flow".into(), flows, ..Plan::default() };
+        let mut sink = node("dynamo", "invoices.upsert", NodeKind::Sink, 541_909);
+        sink.counts = BTreeMap::from([("items", 25_900), ("replaced", 10_684)]);
+        let mut put = node("delivery", "feed (bucket.put)", NodeKind::Sink, 541_909);
+        put.counts = BTreeMap::from([("objects", 23)]);
+        let nodes = vec![
+            node("dynamo", "orders.read", NodeKind::Source, 541_909),
+            NodeSummary { hidden: true, ..node("dynamo", "x", NodeKind::Transform, 541_909) },
+            sink,
+            node("delivery", "feed (stream.read)", NodeKind::Source, 541_909),
+            put,
+        ];
+        let summary = Summary { elapsed: Duration::from_secs(10), nodes };
+        let expected = "\
+flow        node               rows in  rows out  failed  rows/s
+dynamo      orders.read                  541,909          54,191
+            invoices.upsert    541,909   541,909          54,191  25,900 items · 10,684 replaced
+(delivery)  feed (bucket.put)  541,909   541,909          54,191  23 objects
+
+done in 10.0 s, no row failed
+";
+        assert_eq!(text(&plan, &summary, true, Style::plain()), expected);
+    }
+
+    #[test]
+    fn failures_are_counted() {
+        let mut decode = node("ingest", "csv.decode", NodeKind::Transform, 10);
+        decode.failed = 2;
+        let summary = Summary { elapsed: Duration::from_secs(75), nodes: vec![decode] };
+        let text = text(&Plan::default(), &summary, true, Style::plain());
+        assert!(text.contains("done in 1 min 15 s, 2 rows failed"), "{text}");
+    }
+}
