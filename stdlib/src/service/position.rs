@@ -43,7 +43,12 @@ impl Positions {
     }
 
     fn key(&self, partition: &Partition) -> String {
-        let id: String = partition.id.iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("position/{}/{id}", self.node)
+        position_key(&self.node, partition)
     }
+}
+
+/// The key of a node's position in a partition.
+pub fn position_key(node: &str, partition: &Partition) -> String {
+    let id: String = partition.id.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("position/{node}/{id}")
 }

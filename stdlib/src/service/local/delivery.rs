@@ -60,6 +60,11 @@ pub fn hidden_stream(resource: &PlanResource) -> Result<String, Fault> {
     }
 }
 
+/// The id of the node that reads a hidden stream.
+pub fn reader_id(stream: &str) -> String {
+    format!("{stream}/delivery.read")
+}
+
 /// Adds what local deliveries and appends need to the plan of a run: for each hidden stream that
 /// the plan writes to, one hidden flow that reads it and fills the bucket.
 pub fn add_deliveries(plan: &mut Plan) {
@@ -140,6 +145,7 @@ fn add_flow(
     };
     let batched = || Ty::Batch(Box::new(item.clone()));
     let mut read = hidden("delivery.read", NodeKind::Source, None, Some(item.clone()));
+    read.id = reader_id(stream);
     read.resource = Some(resource);
     read.fed_by = writers.to_vec();
     let mut batch = hidden("batch", NodeKind::Transform, Some(item.clone()), Some(batched()));

@@ -108,6 +108,12 @@ pub fn fault(error: &rusqlite::Error, doing: &str, path: &Path) -> Fault {
     }
 }
 
+/// Whether there is a table of that name.
+pub fn has_table(connection: &Connection, name: &str) -> rusqlite::Result<bool> {
+    let sql = "select exists (select 1 from sqlite_schema where type = 'table' and name = ?1)";
+    connection.query_row(sql, [name], |row| row.get(0))
+}
+
 /// A name as SQL, quoted.
 pub fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))

@@ -90,6 +90,11 @@ impl LocalStreams {
     ) -> Result<LocalStreams, Fault> {
         let mut streams = BTreeMap::new();
         for plan in plans {
+            if plan.name.split('/').any(|part| part.is_empty() || part.starts_with('.')) {
+                let message = format!("`{}` is no name for a local stream", plan.name);
+                return Err(Fault::service("stream_name", message)
+                    .help("begin it with a letter, a digit, `_` or `-`"));
+            }
             let stream = Stream::open(&stream_dir(dir, &plan.name), &plan, clock, SEGMENT_BYTES)?;
             streams.insert(plan.name, stream);
         }
@@ -178,6 +183,13 @@ pub fn look(dir: &Path, name: &str) -> Result<Vec<Log>, Fault> {
         Log::open(&dir.join(shard.to_string()), what, Purpose::Look, &mut |_| {})
     };
     (0..meta.shards).map(open).collect()
+}
+
+/// The partitions of a stream, one for each shard; none where there is no stream yet.
+pub fn partitions(dir: &Path, name: &str) -> Result<Vec<Partition>, Fault> {
+    let meta = read_meta(&stream_dir(dir, name))?;
+    let of = |meta: &Meta| (0..meta.shards).map(|n| partition(name, n, meta.created_ns)).collect();
+    Ok(meta.as_ref().map(of).unwrap_or_default())
 }
 
 fn display(name: &str) -> String {

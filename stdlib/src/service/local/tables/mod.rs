@@ -47,9 +47,15 @@ pub fn file(dir: &Path) -> PathBuf {
     dir.join("tables.sqlite")
 }
 
-/// The query that shows the items of a table: its key fields, then `item`.
-pub fn select_items(table: &str) -> String {
-    format!("select * from {}", quoted(table))
+/// The query that shows a page of items, in order of key: behind key `?1`, at most `?2` of them,
+/// each as its key and its attributes as one JSON object.
+pub fn select_page(table: &str) -> String {
+    let items = quoted(&format!("_{table}_items"));
+    let attributes = quoted(&format!("_{table}_attributes"));
+    format!(
+        "select i.key, (select json_group_object(a.attribute, json(a.value)) from {attributes} a \
+         where a.key = i.key) from {items} i where i.key > ?1 order by i.key limit ?2"
+    )
 }
 
 impl LocalTables {

@@ -25,7 +25,7 @@ fn lines(lines: &[(Option<&str>, &str, i64)]) -> Upserts {
 
 fn shown(dir: &Path) -> Vec<(String, String)> {
     let connection = super::super::sqlite::look(&file(dir)).unwrap().unwrap();
-    let mut select = connection.prepare(&select_items("invoices")).unwrap();
+    let mut select = connection.prepare("select * from invoices").unwrap();
     let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
     rows.map(Result::unwrap).collect()
 }

@@ -52,6 +52,21 @@ pub fn file(dir: &Path) -> PathBuf {
     dir.join("warehouse.sqlite")
 }
 
+/// The warehouse tables of a plan, by physical name.
+///
+/// # Errors
+/// A table's type cannot be kept.
+pub fn tables_of(plan: &Plan) -> Result<Vec<(String, RecordTy)>, Fault> {
+    let mut tables = Vec::new();
+    for resource in &plan.resources {
+        let Some(binding) = &resource.binding else { continue };
+        if resource.kind == ResourceKind::Table && binding.service == "redshift" {
+            tables.push((binding.name.clone(), schema::check(&binding.name, &resource.ty)?));
+        }
+    }
+    Ok(tables)
+}
+
 impl LocalWarehouse {
     /// Opens it; makes the tables of the plan that are not there. Blocks.
     ///
@@ -61,21 +76,12 @@ impl LocalWarehouse {
         let path = file(dir);
         let db = Db::open(&path, SCHEMA)?;
         let mut tables = BTreeMap::new();
-        for resource in &plan.resources {
-            let Some(binding) = &resource.binding else { continue };
-            if resource.kind != ResourceKind::Table || binding.service != "redshift" {
-                continue;
-            }
-            let record = schema::check(&binding.name, &resource.ty)?;
-            make(&mut db.lock(), &binding.name, &record)
+        for (name, record) in tables_of(plan)? {
+            make(&mut db.lock(), &name, &record)
                 .map_err(|error| db.fault(&error, "make a table in"))?
-                .map_err(|there| differs(&binding.name, &record, &there, &path))?;
-            let table = Table {
-                name: binding.name.clone(),
-                insert: schema::insert(&binding.name, &record),
-                record,
-            };
-            tables.insert(binding.name.clone(), Arc::new(table));
+                .map_err(|there| differs(&name, &record, &there, &path))?;
+            let insert = schema::insert(&name, &record);
+            tables.insert(name.clone(), Arc::new(Table { name, record, insert }));
         }
         Ok(LocalWarehouse { dir: dir.to_owned(), db, tables, clock })
     }
@@ -99,13 +105,20 @@ impl Warehouse for LocalWarehouse {
 
     async fn query(&self, sql: &str, rows_max: usize) -> Result<QueryRows, Fault> {
         let (path, sql) = (file(&self.dir), sql.to_owned());
-        super::blocking(move || query(&path, &sql, rows_max)).await
+        let named = |table: &Arc<Table>| (table.name.clone(), table.record.clone());
+        let tables: Vec<(String, RecordTy)> = self.tables.values().map(named).collect();
+        super::blocking(move || query(&path, &tables, &sql, rows_max)).await
     }
 }
 
 /// Answers a query; see [`Warehouse::query`]. Blocks.
-pub fn query(path: &Path, sql: &str, rows_max: usize) -> Result<QueryRows, Fault> {
-    let _ = (sqlite::look(path)?, sql, rows_max);
+pub fn query(
+    path: &Path,
+    tables: &[(String, RecordTy)],
+    sql: &str,
+    rows_max: usize,
+) -> Result<QueryRows, Fault> {
+    let _ = (sqlite::look(path)?, tables, sql, rows_max);
     Err(Fault::service("not_ready", "this build cannot answer a query yet"))
 }
 

@@ -12,8 +12,12 @@
 //! | bytes | blob | the same |
 
 use super::super::sqlite::quoted;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use dsl::ty::{Field, RecordTy, Ty};
+use dsl::value::Value;
 use engine::fault::Fault;
+use rusqlite::types::ValueRef;
 
 /// Digits of a decimal at most: more do not fit a 64-bit integer.
 const DIGITS_MAX: u8 = 18;
@@ -83,6 +87,27 @@ pub fn create(name: &str, record: &RecordTy) -> String {
 pub fn insert(name: &str, record: &RecordTy) -> String {
     let places: Vec<String> = (1..=record.fields.len()).map(|n| format!("?{n}")).collect();
     format!("insert into {} values ({})", quoted(&base_table(name)), places.join(", "))
+}
+
+/// A value of the base table as a value of its type.
+pub fn value(ty: &Ty, stored: ValueRef<'_>) -> Value {
+    match (stored, ty.non_null()) {
+        (ValueRef::Null, _) => Value::Null,
+        (ValueRef::Integer(int), Ty::Decimal { scale, .. }) => {
+            Value::Decimal { unscaled: int.into(), scale: *scale }
+        }
+        (ValueRef::Integer(int), Ty::Bool) => Value::Bool(int != 0),
+        (ValueRef::Integer(micros), Ty::Timestamp) => {
+            Value::Timestamp(micros.saturating_mul(1_000))
+        }
+        (ValueRef::Integer(days), Ty::Date) => Value::Date(days as i32),
+        (ValueRef::Integer(ns), Ty::Duration) => Value::Duration(ns),
+        (ValueRef::Integer(bytes), Ty::Size) => Value::Size(bytes as u64),
+        (ValueRef::Integer(int), _) => Value::Int(int),
+        (ValueRef::Real(float), _) => Value::Float(float),
+        (ValueRef::Text(text), _) => Value::Text(String::from_utf8_lossy(text).into_owned()),
+        (ValueRef::Blob(bytes), _) => Value::Text(STANDARD.encode(bytes)),
+    }
 }
 
 fn column_type(ty: &Ty) -> &'static str {
