@@ -32,8 +32,9 @@ Exit codes:
 #[command(name = "flowc", version, styles = STYLES, after_help = EXAMPLES)]
 #[command(arg_required_else_help = true, disable_help_subcommand = true)]
 pub struct Cli {
-    /// When to use colours
+    /// When to use colours: auto, always or never
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    #[arg(hide_possible_values = true)]
     pub color: When,
     /// What to do.
     #[command(subcommand)]
@@ -70,12 +71,18 @@ pub enum Command {
 
 /// Arguments of `check`.
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  flowc check flows/ecommerce.flow
+  flowc check flows/*.flow --format github
+
+Exit code: 0 where no file has an error, 1 where one has, 2 where one cannot be read.")]
 pub struct CheckArgs {
     /// The .flow files
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
-    /// For a person, or for a program
-    #[arg(long, default_value = "human")]
+    /// For a person (human), or for a program (json, github, sarif)
+    #[arg(long, default_value = "human", hide_possible_values = true)]
     pub format: CheckFormat,
 }
 
@@ -137,12 +144,16 @@ pub struct RunArgs {
 
 /// Arguments of `graph`.
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  flowc graph flows/ecommerce.flow -o shop.svg
+  flowc graph flows/ecommerce.flow | dot -Tpng > shop.png")]
 pub struct GraphArgs {
     /// The .flow file
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
-    /// The format of the drawing [default: by the ending of OUT, else dot]
-    #[arg(long)]
+    /// dot, mermaid, svg or json [default: by the ending of OUT, else dot]
+    #[arg(long, hide_possible_values = true)]
     pub format: Option<GraphFormat>,
     /// Write to this file instead of the terminal
     #[arg(short, long, value_name = "OUT")]
@@ -190,8 +201,8 @@ pub struct ShowArgs {
     /// A stream, delivery, bucket or table of the file
     #[arg(value_name = "RESOURCE")]
     pub resource: String,
-    /// How the rows are printed
-    #[arg(long, default_value = "table")]
+    /// How the rows are printed: table, jsonl or csv
+    #[arg(long, default_value = "table", hide_possible_values = true)]
     pub format: RowFormat,
     /// Rows at most; 0 = all
     #[arg(long, value_name = "N", default_value_t = 20)]
@@ -214,8 +225,8 @@ pub struct QueryArgs {
     /// A query of the file, or SQL that begins with `select` or `with`
     #[arg(value_name = "NAME|SQL")]
     pub query: String,
-    /// How the rows are printed
-    #[arg(long, default_value = "table")]
+    /// How the rows are printed: table, jsonl or csv
+    #[arg(long, default_value = "table", hide_possible_values = true)]
     pub format: RowFormat,
     /// Rows at most; 0 = all
     #[arg(long, value_name = "N", default_value_t = 1000)]
@@ -227,12 +238,17 @@ pub struct QueryArgs {
 
 /// Arguments of `nodes`.
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  flowc nodes
+  flowc nodes csv.decode
+  flowc nodes http")]
 pub struct NodesArgs {
     /// A node, such as `csv.decode`, or the first part of some, such as `csv`
     #[arg(value_name = "NAME")]
     pub name: Option<String>,
-    /// For a person, or as the page docs/nodes.md
-    #[arg(long, default_value = "human")]
+    /// For a person (human), or as the page docs/nodes.md (markdown)
+    #[arg(long, default_value = "human", hide_possible_values = true)]
     pub format: NodesFormat,
 }
 

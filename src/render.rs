@@ -184,7 +184,7 @@ pub fn push_help(text: &mut String, help: &str, style: Style) {
 }
 
 /// Breaks a line at blanks so that each piece is at most `width` columns, where it can be.
-fn wrap(line: &str, width: usize, lines: &mut Vec<String>) {
+pub fn wrap(line: &str, width: usize, lines: &mut Vec<String>) {
     use unicode_width::UnicodeWidthStr;
     let mut current = String::new();
     for word in line.split(' ') {

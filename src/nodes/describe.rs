@@ -1,7 +1,10 @@
 //! One node, for a terminal.
 
-use crate::render::Style;
+use crate::render::{Style, wrap};
 use dsl::spec::{BodySpec, ClaimSpec, NodeKind, NodeSpec, OptionSpec, OptionTy};
+
+/// Before the lines of a section.
+const INDENT: &str = "    ";
 
 /// All about a node.
 pub fn node(spec: &NodeSpec, style: Style) -> String {
@@ -14,7 +17,7 @@ pub fn node(spec: &NodeSpec, style: Style) -> String {
     section(&mut text, "Use", &[usage(spec)], style);
     section(&mut text, "Types", &types(spec), style);
     section(&mut text, "Ports", &ports(spec), style);
-    section(&mut text, "Options", &options(spec), style);
+    section(&mut text, "Options", &options(spec, style), style);
     section(&mut text, "Fails when", &fails(spec), style);
     section(&mut text, "Delivery", &delivery(spec), style);
     for example in spec.examples {
@@ -94,13 +97,23 @@ pub fn ports(spec: &NodeSpec) -> Vec<String> {
     ports
 }
 
-fn options(spec: &NodeSpec) -> Vec<String> {
+/// The options: name, what it takes, and, wrapped beside them, what it is for.
+fn options(spec: &NodeSpec, style: Style) -> Vec<String> {
     let name = spec.options.iter().map(|option| option.name.len()).max().unwrap_or(0);
-    let ty = spec.options.iter().map(|option| ty(option).chars().count()).max().unwrap_or(0);
-    let line = |option: &OptionSpec| {
-        format!("{:name$}  {:ty$}  {} {}", option.name, self::ty(option), option.doc, given(option))
-    };
-    spec.options.iter().map(line).map(|line| line.trim_end().to_owned()).collect()
+    let wide = spec.options.iter().map(|option| ty(option).chars().count()).max().unwrap_or(0);
+    let indent = name + wide + 4;
+    let width = style.width.saturating_sub(indent + INDENT.len()).max(24);
+    let mut lines = Vec::new();
+    for option in spec.options {
+        let mut words = Vec::new();
+        wrap(format!("{} {}", option.doc, given(option)).trim_end(), width, &mut words);
+        let head = format!("{:name$}  {:wide$}", option.name, ty(option));
+        for (at, words) in words.iter().enumerate() {
+            let head = if at == 0 { head.as_str() } else { "" };
+            lines.push(format!("{head:0$}{words}", indent));
+        }
+    }
+    lines
 }
 
 /// What an option takes.
@@ -160,7 +173,7 @@ fn section(text: &mut String, heading: &str, lines: &[String], style: Style) {
     }
     text.push_str(&format!("\n  {}\n", style.paint("1", heading)));
     for line in lines {
-        text.push_str(format!("    {line}").trim_end());
+        text.push_str(format!("{INDENT}{line}").trim_end());
         text.push('\n');
     }
 }

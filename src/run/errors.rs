@@ -53,7 +53,7 @@ pub fn text(error: &RunError, plan: &Plan, files: &SourceMap, style: Style) -> S
 fn help(fault: &Fault) -> String {
     match &fault.help {
         Some(help) => format!("{help}\n(code {})", fault.code),
-        None => format!("nothing is lost: run it again when this is mended\n(code {})", fault.code),
+        None => format!("what is stored stays stored; run it again\n(code {})", fault.code),
     }
 }
 

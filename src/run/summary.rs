@@ -11,12 +11,13 @@ use unicode_width::UnicodeWidthStr;
 
 /// The summary. `well` = the run ended without errors.
 pub fn text(plan: &Plan, summary: &Summary, well: bool, style: Style) -> String {
-    let mut text = table(plan, summary, style);
+    let began = summary.nodes.iter().any(|node| node.rows_in + node.rows_out > 0);
+    let mut text = if began || well { table(plan, summary, style) + "\n" } else { String::new() };
     let verb = if well { style.paint("32", "done") } else { style.paint("31", "failed") };
-    text.push_str(&format!("\n{verb} in {}", seconds(summary.elapsed)));
+    text.push_str(&format!("{verb} in {}", seconds(summary.elapsed)));
     let failed: u64 = summary.nodes.iter().map(|node| node.failed).sum();
     if failed == 0 {
-        text.push_str(", no row failed\n");
+        text.push_str(if well { ", no row failed\n" } else { "\n" });
         return text;
     }
     let rows = style.paint("33", &format!("{} failed", plural(failed as usize, "row")));

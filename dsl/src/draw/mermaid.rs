@@ -3,8 +3,7 @@
 use super::model::{Drawing, Edge, EdgeKind, Node, Shape};
 use crate::ast::ResourceKind;
 
-const CLASSES: &str = "\
-  classDef source fill:#dafbe1,stroke:#1a7f37,color:#1f2328
+const CLASSES: &str = "  classDef source fill:#dafbe1,stroke:#1a7f37,color:#1f2328
   classDef transform fill:#eef3fb,stroke:#4a6fa5,color:#1f2328
   classDef sink fill:#fff1e5,stroke:#bc4c00,color:#1f2328
   classDef resource fill:#f3effc,stroke:#6e52b5,color:#1f2328
