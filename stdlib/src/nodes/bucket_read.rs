@@ -68,7 +68,6 @@ pub struct BucketRead {
     next: u64,
     positions: Positions,
     feeders_ended: watch::Receiver<bool>,
-    keep_running: bool,
     stopped: bool,
 }
 
@@ -90,7 +89,6 @@ impl BucketRead {
             partition,
             positions,
             feeders_ended: ctx.feeders_ended.clone(),
-            keep_running: ctx.run.keep_running,
             stopped: false,
         })
     }
@@ -125,7 +123,7 @@ impl Source for BucketRead {
                 return Ok(Read::End);
             }
             // Asked before the listing: what was put before the end is listed after it.
-            let ended_before = *self.feeders_ended.borrow() && !self.keep_running;
+            let ended_before = *self.feeders_ended.borrow();
             let listed = objects.list(&bucket, &prefix, self.next, OBJECTS_MAX).await?;
             let moved = listed.next > self.next;
             self.next = listed.next;

@@ -68,7 +68,6 @@ pub struct StreamRead {
     raw: bool,
     positions: Positions,
     feeders_ended: watch::Receiver<bool>,
-    keep_running: bool,
     stopped: bool,
 }
 
@@ -102,7 +101,6 @@ impl StreamRead {
             raw,
             positions,
             feeders_ended: ctx.feeders_ended.clone(),
-            keep_running: ctx.run.keep_running,
             stopped: false,
         })
     }
@@ -155,7 +153,7 @@ impl Source for StreamRead {
                 return Ok(Read::End);
             }
             // Asked before the read: what was fed before the end is read after it.
-            let ended = *self.feeders_ended.borrow() && !self.keep_running;
+            let ended = *self.feeders_ended.borrow();
             match self.next().await? {
                 Some(rows) => return Ok(Read::Rows(rows)),
                 None if ended => return Ok(Read::End),
