@@ -77,8 +77,8 @@ class Runs:
         return False
 
     def verify(self):
-        check = subprocess.run([sys.executable, ROOT / "tests" / "verify.py", self.csv, self.stored],
-                               stdout=subprocess.PIPE, text=True)
+        command = [sys.executable, ROOT / "tests" / "verify.py", self.csv, self.stored]
+        check = subprocess.run(command, stdout=subprocess.PIPE, text=True)
         if check.returncode != 0:
             raise Failed(f"verify.py says:\n{check.stdout}")
         return check.stdout

@@ -8,7 +8,7 @@ independent reading of the job: Python's standard library only, no code and no s
 
   archive     s3/s3-bucket-de/*.txt        every line of the file as JSON, once, as a multiset;
                                            at most 500 lines and 4 MiB in an object
-  invoices    tables.sqlite                by (InvoiceNo, StockCode): the values of the last such line
+  invoices    tables.sqlite                by (InvoiceNo, StockCode): the values of the last line
   customers   tables.sqlite                by (CustomerID, InvoiceNo): date and country of the last
   staging     s3/fire-hose-redshift/**     every line as JSON, once, as a multiset
   warehouse   warehouse.sqlite             _firehose_transactions (exact values) and the view

@@ -4,7 +4,7 @@
 //! The rows are invented, but in shape and proportion like the UCI data set "Online Retail": its
 //! columns, ISO-8859-1 with CRLF, cancellations (`C…`) and bad debts (`A…`), a quarter of the rows
 //! without a customer, missing and quoted descriptions, blanks around them, codes that differ only
-//! by case, rows twice, negative quantities, prices of 0 and of three decimals. `expected.json` says
+//! by case, rows twice, negative quantities, prices of 0 and of three decimals. `expected.json` is
 //! what a whole run must store, counted here from the rows and not by any code of flowc.
 
 use std::collections::{BTreeMap, BTreeSet};

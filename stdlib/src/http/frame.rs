@@ -57,7 +57,9 @@ pub fn records(mut body: Vec<u8>, format: Format) -> Result<Records, FrameError>
         (Format::Ndjson, _) => line_spans(&body, start),
         (_, b'[') => array_spans(&body, start)?,
         (_, b'{') => match (object_end(&body, start), format) {
-            (Some(end), _) if skip_blank(&body, end) == body.len() => vec![start..end],
+            (Some(end), _) if skip_blank(&body, end) == body.len() => {
+                std::iter::once(start..end).collect()
+            }
             (_, Format::Guess) => line_spans(&body, start),
             (Some(end), _) => return Err(behind(&body, skip_blank(&body, end), "object")),
             (None, _) => {

@@ -1,4 +1,4 @@
-//! What the reply of a server means for the rows of a request: stored, refused, or to be sent again.
+//! What the reply of a server means for the rows of a request: stored, refused, or sent again.
 
 use crate::http::answer::{AnswerBody, RefusedRow};
 use chrono::{DateTime, Utc};
