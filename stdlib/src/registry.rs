@@ -40,6 +40,7 @@ pub fn specs() -> Vec<&'static NodeSpec> {
 /// All nodes as a run opens them; the verbs of resources work on `services`.
 pub fn registry(services: Arc<Services>) -> Registry {
     let mut nodes = Registry::default();
+    nodes.add(&csv_decode::SPEC, csv_decode::open());
     nodes.add(&json_decode::SPEC, json_decode::open());
     nodes.add(&json_encode::SPEC, json_encode::open());
     nodes.add(&base64_decode::SPEC, base64_decode::open());

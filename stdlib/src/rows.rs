@@ -73,7 +73,6 @@ pub fn is_wired(ctx: &NodeCtx, port: &str) -> bool {
     this.is_some_and(|this| graph.edges(this).any(|edge| wired(edge.weight())))
 }
 
-#[allow(dead_code)]
 /// True where all that arrives are chunks of files: rows that go on in the next row.
 pub fn reads_chunks(ctx: &NodeCtx) -> bool {
     let graph = &ctx.plan.graph;

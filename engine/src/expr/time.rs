@@ -242,6 +242,11 @@ impl TimeFormat {
         Ok(TimeFormat { format: format.into(), zone, steps, last: (Vec::new(), 0) })
     }
 
+    /// The format as it was written.
+    pub fn format(&self) -> &str {
+        &self.format
+    }
+
     /// Nanoseconds since 1970 UTC. Remembers the last text, because neighbours are often equal.
     pub fn parse(&mut self, text: &[u8]) -> Result<i64, TimeError> {
         if !text.is_empty() && self.last.0 == text {

@@ -1,36 +1,59 @@
 //! `csv.decode`: turns CSV into records, by the names in its header.
 
-#[allow(unused_imports)]
-use dsl::ast::ResourceKind;
-#[allow(unused_imports)]
+use super::json_decode::time_format;
+use crate::csv::encoding::Encoding;
+use crate::csv::file::{File, Shared};
+use crate::csv::values::Options;
+use crate::json::shape::{Inner, Shape};
+use crate::rows::reads_chunks;
+use arrow_array::cast::AsArray;
 use dsl::spec::*;
+use dsl::ty::Ty;
+use dsl::value::Value;
+use engine::batch::Rows;
+use engine::ctx::NodeCtx;
+use engine::fault::Fault;
+use engine::node::{Output, Transform};
+use engine::registry::Open;
+use engine::summary::Counters;
 
 /// What the node says of itself.
 pub const SPEC: NodeSpec = NodeSpec {
     path: "csv.decode",
     summary: "Turns CSV into records, by the names in its header.",
+    doc: "\
+The first line names the columns; a field takes the column of its name, wherever it stands. Further
+columns are left out and counted. A column that is missing stops the flow, once, with the code
+`csv_header`; a file without a header with `csv_empty`.
+
+Fields may be in quotes, with `\"\"` for a quote and line breaks inside; texts keep their blanks,
+other types do without. Lines end with LF or CRLF; blank lines do not count.
+
+Null is the text of `null:` (nothing, unless said otherwise) without quotes; for a type that is no
+text quotes make no difference. Where a text may not be null, an empty field is the empty text.
+Decimals are exact: more digits than the scale are a failure. Truth values are `true`, `false`, `1`,
+`0`; bytes are base64.
+
+A timestamp without a zone is in `zone`. A local time that happens twice, when clocks are put back,
+is the earlier of the two; one that clocks skip is a failure. Months, days and hours may stand
+without a leading zero.
+
+A row that cannot be read leaves by `errors` with its original bytes, line and column; all others go
+on. A row is 8 MiB long at most.",
     kind: NodeKind::Transform,
-    resource: None,
     signatures: &["bytes -> claim"],
     options: &[
         OptionSpec {
             name: "encoding",
             ty: OptionTy::Choice(&["utf-8", "latin-1", "windows-1252"]),
-            positional: false,
             default: Some("\"utf-8\""),
-            required: false,
-            range: None,
-            doc: "The encoding of the bytes.",
+            doc: "The encoding of the bytes; latin-1 is ISO-8859-1 exactly.",
             example: "encoding: \"latin-1\"",
             ..OPTION
         },
         OptionSpec {
             name: "timestamp",
             ty: OptionTy::Text,
-            positional: false,
-            default: None,
-            required: false,
-            range: None,
             doc: "The strftime format of timestamps; RFC 3339 without it.",
             example: "timestamp: \"%m/%d/%Y %H:%M\"",
             ..OPTION
@@ -38,10 +61,7 @@ pub const SPEC: NodeSpec = NodeSpec {
         OptionSpec {
             name: "zone",
             ty: OptionTy::Text,
-            positional: false,
             default: Some("\"UTC\""),
-            required: false,
-            range: None,
             doc: "The time zone of timestamps that name none.",
             example: "zone: \"Europe/London\"",
             ..OPTION
@@ -49,10 +69,7 @@ pub const SPEC: NodeSpec = NodeSpec {
         OptionSpec {
             name: "null",
             ty: OptionTy::Text,
-            positional: false,
             default: Some("\"\""),
-            required: false,
-            range: None,
             doc: "The text that means null, in an unquoted field.",
             example: "null: \"NA\"",
             ..OPTION
@@ -60,11 +77,8 @@ pub const SPEC: NodeSpec = NodeSpec {
         OptionSpec {
             name: "delimiter",
             ty: OptionTy::Text,
-            positional: false,
             default: Some("\",\""),
-            required: false,
-            range: None,
-            doc: "One character between fields.",
+            doc: "One ASCII character between fields.",
             example: "delimiter: \";\"",
             ..OPTION
         },
@@ -76,5 +90,128 @@ pub const SPEC: NodeSpec = NodeSpec {
         FailureSpec { code: "csv_quote", when: "a quote is never closed" },
     ],
     claim: ClaimSpec::Required,
+    examples: &[Example {
+        title: "A file in another order, with a bad row.",
+        flow: r#"
+type Line = { no: text, quantity: int, at: timestamp }
+
+flow example : at_least_once {
+  file.read("lines.csv") -> csv.decode(timestamp: "%m/%d/%Y %H:%M") as Line -> log
+  errors -> log
+}
+"#,
+        files: &[(
+            "lines.csv",
+            "at,quantity,no\n12/1/2010 8:26,6,536365\n12/1/2010 8:28,six,536366\n",
+        )],
+        ..EXAMPLE
+    }],
     ..BLANK
 };
+
+/// How it is opened.
+pub fn open() -> Open {
+    Open::Transform(Box::new(|ctx| {
+        if !reads_chunks(&ctx) {
+            let message = "`csv.decode` reads only what `file.read` sends in this release";
+            let help = "put `file.read(…)` before it";
+            return Err(Fault::service("not_supported", message).help(help));
+        }
+        Ok(Box::new(CsvDecode::new(&ctx)?))
+    }))
+}
+
+struct CsvDecode {
+    shared: Shared,
+    files: Vec<File>,
+    counters: Counters,
+}
+
+impl CsvDecode {
+    fn new(ctx: &NodeCtx) -> Result<CsvDecode, Fault> {
+        let record = ctx.node.output.as_ref().and_then(Ty::record);
+        let shapes = Shape::fields(record.expect("the checker gives csv.decode a record to make"));
+        if let Some(shape) = shapes.iter().find(|shape| !matches!(shape.inner, Inner::Plain)) {
+            let message = format!(
+                "`csv.decode`: `{}` is `{}`, which a field of CSV cannot hold",
+                shape.name, shape.ty
+            );
+            let help = "take it as `text` and decode it in a `map`";
+            return Err(Fault::service("csv_type", message).help(help));
+        }
+        let text = |name: &str, default: &'static str| {
+            ctx.node.options.get(name).and_then(Value::as_text).unwrap_or(default).to_string()
+        };
+        let timestamp = match ctx.node.options.get("timestamp").and_then(Value::as_text) {
+            Some(format) => Some(time_format("csv.decode", format, &text("zone", "UTC"))?),
+            None => None,
+        };
+        let encoding = Encoding::of(&text("encoding", "utf-8"));
+        let options = Options {
+            encoding: encoding.expect("the checker lets only these encodings through"),
+            timestamp,
+            null: text("null", "").into_bytes(),
+            delimiter: delimiter(&text("delimiter", ","))?,
+        };
+        let shared = Shared::new(shapes, options);
+        Ok(CsvDecode { shared, files: Vec::new(), counters: ctx.counters.clone() })
+    }
+
+    /// The index of the file that these rows are of.
+    fn file(&mut self, rows: &Rows) -> Result<usize, Fault> {
+        let known = self.files.iter().position(|file| *file.partition() == rows.ids.partition.id);
+        if let Some(index) = known {
+            return Ok(index);
+        }
+        self.files.push(File::open(&mut self.shared, rows)?);
+        Ok(self.files.len() - 1)
+    }
+}
+
+fn delimiter(text: &str) -> Result<u8, Fault> {
+    match text.as_bytes() {
+        [byte] if byte.is_ascii() && !matches!(byte, b'"' | b'\r' | b'\n') => Ok(*byte),
+        _ => {
+            let message = format!("`csv.decode`: `delimiter: {text:?}` is not one ASCII character");
+            let help = "write it like `delimiter: \";\"` or `delimiter: \"\\t\"`";
+            Err(Fault::service("bad_option", message).help(help))
+        }
+    }
+}
+
+impl Transform for CsvDecode {
+    fn apply(&mut self, rows: Rows, out: &mut Output) -> Result<(), Fault> {
+        let index = self.file(&rows)?;
+        let (file, shared) = (&mut self.files[index], &mut self.shared);
+        file.send_nothing(shared, out);
+        let headless = file.ignored_columns();
+        for chunk in rows.columns.column(0).as_binary::<i32>().iter().flatten() {
+            file.read(shared, chunk, false, out)?;
+        }
+        if file.ignored_columns() > headless {
+            self.counters.add("ignored columns", file.ignored_columns() as u64);
+        }
+        out.resume_at(file.resume());
+        if file.is_open() {
+            out.keep();
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, out: &mut Output) -> Result<(), Fault> {
+        let alone = self.files.len() == 1;
+        for file in &mut self.files {
+            if file.is_open() {
+                file.read(&mut self.shared, &[], true, out)?;
+                if alone {
+                    out.resume_at(file.resume());
+                }
+            }
+            file.end()?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;
