@@ -40,6 +40,7 @@ use dsl::ty::Ty;
 use petgraph::graph::NodeIndex;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
 
 /// The partition of that name: its id is derived from the name.
 pub fn partition(name: &str) -> Arc<Partition> {
@@ -139,7 +140,9 @@ pub fn node_ctx(node: PlanNode, resources: Vec<PlanResource>) -> NodeCtx {
 
 /// What a node of that plan gets when it is opened. Its feeders never end.
 pub fn node_ctx_in(ctx: &Ctx, plan: &Arc<Plan>, node: NodeIndex) -> NodeCtx {
-    let (_, feeders_ended) = tokio::sync::watch::channel(false);
+    let (feeders, feeders_ended) = watch::channel(false);
+    // The sender stays: a node may wait for a change that never comes.
+    std::mem::forget(feeders);
     NodeCtx {
         run: ctx.clone(),
         plan: plan.clone(),
@@ -147,6 +150,12 @@ pub fn node_ctx_in(ctx: &Ctx, plan: &Arc<Plan>, node: NodeIndex) -> NodeCtx {
         counters: Counters::default(),
         feeders_ended,
     }
+}
+
+/// The same context, and the sender that says its feeders have ended.
+pub fn fed(ctx: NodeCtx) -> (NodeCtx, watch::Sender<bool>) {
+    let (feeders, feeders_ended) = watch::channel(false);
+    (NodeCtx { feeders_ended, ..ctx }, feeders)
 }
 
 /// What a transform answered to one call.

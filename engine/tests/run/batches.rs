@@ -1,1 +1,133 @@
-//! To come.
+//! `batch`: the same batches whatever happens.
+
+use crate::toys::*;
+use dsl::spec::NodeKind;
+use dsl::value::Value;
+use engine::fault::Fault;
+use engine::node::{SinkLimits, Written};
+use engine::testing::MemoryCheckpoints;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::time::sleep;
+
+const SECOND: i64 = 1_000_000_000;
+
+/// Objects by batch id; a second write of an id must bring the same rows.
+#[derive(Clone, Default)]
+struct Bucket(Arc<Mutex<BTreeMap<String, Vec<String>>>>);
+
+impl Bucket {
+    /// A sink that puts each batch here, and from call `crash` on fails.
+    fn sink(&self, crash: Option<usize>) -> Store {
+        let objects = self.0.clone();
+        let store = Store::answering(move |rows, call| {
+            if crash.is_some_and(|crash| call >= crash) {
+                return Err(Fault::service("crash", "on purpose"));
+            }
+            let group = rows.group.clone().unwrap();
+            assert_eq!(group.count, rows.len() as u64);
+            let before = objects.lock().unwrap().insert(group.id.clone(), texts(rows));
+            assert!(before.is_none_or(|before| before == texts(rows)), "{}", group.id);
+            Ok(Written::default())
+        });
+        store.with(SinkLimits { whole: true, ..SinkLimits::default() })
+    }
+
+    fn objects(&self) -> Vec<Vec<u64>> {
+        let objects = self.0.lock().unwrap();
+        objects.values().map(|texts| texts.iter().map(|text| number(text)).collect()).collect()
+    }
+}
+
+fn bench(numbers: Numbers, options: &[(&str, Value)], store: Store) -> Bench {
+    let mut bench = Bench::new();
+    let source = bench.source("numbers", numbers);
+    let batch = bench.engine("batch", NodeKind::Transform, options);
+    let sink = bench.sink("put", store);
+    bench.chain(&[source, batch, sink]);
+    bench
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_limit_closes_and_the_rest_leaves_at_the_end() {
+    let store = Bucket::default().sink(None);
+    let options = [("max", Value::Int(4)), ("size", Value::Size(5))];
+    let report = bench(Numbers::new(&[3, 9]), &options, store.clone()).run().await;
+    assert_eq!(errors(&report), [""; 0]);
+    let groups: Vec<_> = store.calls().into_iter().filter_map(|rows| rows.group).collect();
+    let ids: Vec<String> = groups.iter().map(|group| group.id.clone()).collect();
+    let id = |first: u64, last: u64| format!("{first:020}-{last:020}");
+    assert_eq!(ids, [id(0, 3), id(4, 7), id(8, 10), id(11, 11)]);
+    let shape: Vec<_> = groups.iter().map(|g| (g.count, g.size, g.time_ns)).collect();
+    assert_eq!(shape, [(4, 4, 0), (4, 4, 3), (3, 4, 3), (1, 2, 3)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_clock_closes_a_batch_and_it_is_recorded_before_it_is_sent() {
+    let checkpoints = MemoryCheckpoints::default();
+    let recorded = checkpoints.clone();
+    let store = Store::answering(move |_, _| {
+        assert_eq!(recorded.all().into_values().collect::<Vec<_>>(), [b"1 0 3x1"]);
+        Ok(Written::default())
+    });
+    let numbers = Numbers { endless: true, ..Numbers::new(&[3]) };
+    let seen = numbers.seen.clone();
+    let options = [("wait", Value::Duration(60 * SECOND))];
+    let mut bench = bench(numbers, &options, store.clone());
+    bench.ctx.checkpoints = Arc::new(checkpoints.clone());
+    let watch = async {
+        sleep(Duration::from_secs(59)).await;
+        assert_eq!(store.calls().len(), 0);
+        sleep(Duration::from_secs(2)).await;
+        assert_eq!(store.calls().len(), 1);
+        sleep(Duration::from_secs(2)).await;
+        assert_eq!(seen.committed(), Some(3));
+        assert_eq!(checkpoints.all().into_values().collect::<Vec<_>>(), [b"1 3"], "forgotten");
+    };
+    let (report, ()) = tokio::join!(bench.run_until(sleep(Duration::from_secs(70))), watch);
+    assert_eq!(errors(&report), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_is_not_sent_whose_end_cannot_be_recorded() {
+    let checkpoints = MemoryCheckpoints::default();
+    let store = Bucket::default().sink(None);
+    let mut bench = bench(Numbers::new(&[3]), &[], store.clone());
+    bench.ctx.checkpoints = Arc::new(checkpoints.clone());
+    checkpoints.fail_with(Some(Fault::service("disk_full", "no space left")));
+    let report = bench.run().await;
+    assert_eq!(errors(&report), ["node test/batch disk_full", "undelivered 3"]);
+    assert_eq!(store.calls().len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_that_holds_all_rows_in_flight_is_closed_early() {
+    let bucket = Bucket::default();
+    let mut bench = bench(Numbers::new(&[10; 10]), &[], bucket.sink(None));
+    bench.ctx.in_flight_rows_max = 30;
+    let report = bench.run().await;
+    assert_eq!(errors(&report), [""; 0]);
+    let sizes: Vec<usize> = bucket.objects().iter().map(Vec::len).collect();
+    assert_eq!(sizes, [30, 30, 30, 10]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_failure_the_same_batches_come_out_and_no_row_twice() {
+    let options = [("max", Value::Int(10)), ("size", Value::Size(19))];
+    for crash in 0..17 {
+        let (bucket, checkpoints) = (Bucket::default(), MemoryCheckpoints::default());
+        let mut from = 0;
+        for crash in [Some(crash), Some(3), None] {
+            let numbers = Numbers { from, ..Numbers::new(&[7; 20]) };
+            let seen = numbers.seen.clone();
+            let mut bench = bench(numbers, &options, bucket.sink(crash));
+            bench.ctx.checkpoints = Arc::new(checkpoints.clone());
+            let report = bench.run().await;
+            assert_eq!(report.errors.is_empty(), crash.is_none() || seen.committed() == Some(140));
+            from = seen.committed().unwrap_or(from);
+        }
+        assert_eq!(from, 140);
+        assert_eq!(bucket.objects().concat(), (0..140).collect::<Vec<_>>(), "write {crash}");
+    }
+}

@@ -1,7 +1,8 @@
 //! Where batches end: a pure state machine, one for each partition.
 //!
-//! Cuts by count, by size and at recorded places depend only on the rows, so a replay that begins
-//! at the start of a batch makes the same batches.
+//! Every end is recorded before its batch is sent. As long as an earlier run has recorded ends
+//! further on, those are the only ones, so a replay that begins at the start of a batch makes the
+//! same batches, whatever the clock does and whatever limits the flow has now.
 
 use crate::batch::Group;
 use std::collections::BTreeSet;
@@ -48,7 +49,7 @@ pub(crate) struct Cuts {
 #[derive(Debug)]
 pub(crate) struct Cutter {
     limits: CutLimits,
-    /// Ends of batches that were cut by the clock in an earlier run.
+    /// Ends of batches of an earlier run that are still to come.
     recorded: BTreeSet<u64>,
     /// Everything before it was delivered by an earlier run.
     anchor: u64,
@@ -82,13 +83,10 @@ impl Cutter {
             return Cuts { skip: true, ..Cuts::default() };
         }
         let mut cuts = Cuts::default();
-        let full = |open: &Open| open.size + row.bytes > self.limits.size;
-        let passed = |open: &Open| {
-            open.end <= row.first && self.recorded.range(open.end..=row.first).next().is_some()
-        };
-        if self.open.as_ref().is_some_and(|open| full(open) || passed(open)) {
+        if self.open.as_ref().is_some_and(|open| self.ends_before(open, &row)) {
             cuts.before = self.close();
         }
+        self.forget(row.first);
         let open = self.open.get_or_insert(Open {
             first: row.first,
             end: row.end,
@@ -100,16 +98,39 @@ impl Cutter {
         open.count += 1;
         open.size += row.bytes;
         let full = open.count >= self.limits.max || open.size >= self.limits.size;
-        if full || self.recorded.contains(&row.end) {
+        let ends = match self.recorded.first() {
+            Some(recorded) => *recorded == row.end,
+            None => full,
+        };
+        if ends {
             cuts.after = self.close();
         }
         cuts
     }
 
-    /// Closes the open batch now. Where a replay must cut at the same place, the caller has its end
-    /// recorded durably before the batch goes on.
+    fn ends_before(&self, open: &Open, row: &CutRow) -> bool {
+        match self.recorded.first() {
+            Some(recorded) => *recorded <= row.first,
+            None => open.size + row.bytes > self.limits.size,
+        }
+    }
+
+    /// Recorded ends up to here have passed.
+    fn forget(&mut self, upto: u64) {
+        while self.recorded.first().is_some_and(|recorded| *recorded <= upto) {
+            self.recorded.pop_first();
+        }
+    }
+
+    /// An earlier run has said where the open batch ends: the rows up to there will come.
+    pub fn is_bound(&self) -> bool {
+        !self.recorded.is_empty()
+    }
+
+    /// Closes the open batch now.
     pub fn close(&mut self) -> Option<Closed> {
         let open = self.open.take()?;
+        self.forget(open.end);
         let mut id = format!("{:020}-{:020}", open.first, open.end - 1);
         if let Some(tag) = &self.tag {
             id = format!("{id}-{tag}");
@@ -157,7 +178,16 @@ mod tests {
         let seqs = [0, 1, 2, 5, 6, 9];
         assert_eq!(cut(&mut cutter(100, 1000, &[3, 7]), &seqs, 1), [(0, 2), (5, 6), (9, 9)]);
         assert_eq!(cut(&mut cutter(100, 1000, &[4]), &seqs, 1), [(0, 2), (5, 9)]);
-        assert_eq!(cut(&mut cutter(2, 1000, &[3]), &seqs, 1), [(0, 1), (2, 2), (5, 6), (9, 9)]);
+        assert_eq!(cut(&mut cutter(100, 1000, &[8]), &seqs, 1), [(0, 6), (9, 9)]);
+    }
+
+    #[test]
+    fn limits_begin_behind_the_last_recorded_place() {
+        let seqs = [0, 1, 2, 5, 6, 9];
+        assert_eq!(cut(&mut cutter(2, 2, &[6]), &seqs, 1), [(0, 5), (6, 9)]);
+        let mut cutter = cutter(2, 2, &[6]);
+        cutter.push(CutRow { first: 0, end: 1, bytes: 1, arrival_ns: 0 });
+        assert!(cutter.is_bound());
     }
 
     #[test]

@@ -27,6 +27,8 @@ pub(crate) struct Lane {
 pub(crate) struct Pushed {
     /// Batches that are closed, in order.
     pub closed: Vec<Batch>,
+    /// Their ends, to be recorded before they are sent.
+    pub ends: Vec<u64>,
     /// Rows that an earlier run has delivered; they are settled.
     pub skipped: u64,
 }
@@ -82,13 +84,20 @@ impl Lane {
             } else {
                 part.ack.settle(Verdict::Settled);
             }
-            pushed.closed.extend(closed.map(|closed| self.take(closed)));
+            if let Some(closed) = closed {
+                pushed.ends.push(closed.end);
+                pushed.closed.push(self.take(closed));
+            }
         }
         Ok(pushed)
     }
 
-    /// Closes the open batch by the clock: the end that must be recorded before it is sent.
-    pub fn close(&mut self) -> Option<(u64, Batch)> {
+    /// Closes the open batch by the clock: its end, and the batch. Not while an earlier run has said
+    /// where it ends, unless the rows up to there can not come any more.
+    pub fn close(&mut self, input_ended: bool) -> Option<(u64, Batch)> {
+        if self.cutter.is_bound() && !input_ended {
+            return None;
+        }
         let closed = self.cutter.close()?;
         Some((closed.end, self.take(closed)))
     }
@@ -145,3 +154,6 @@ fn cut_rows(rows: &Rows) -> Vec<CutRow> {
     });
     rows.collect()
 }
+
+#[cfg(test)]
+mod tests;

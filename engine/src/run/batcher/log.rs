@@ -1,5 +1,5 @@
 //! What a `batch` node keeps durably, for each partition of a source that replays: up to where
-//! everything is delivered (the anchor), and the ends of batches that the clock has cut since.
+//! everything is delivered (the anchor), and the ends of the batches that were sent since.
 //!
 //! The driver of the source moves the anchor, before it commits a position; ends that the anchor
 //! has passed are forgotten.
@@ -11,6 +11,9 @@ use crate::fault::Fault;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::sync::Mutex;
+
+/// Ends that are kept at most: more than batches that can be in flight.
+const CUTS_MAX: usize = 1 << 20;
 
 pub(crate) struct CutLog {
     node: String,
@@ -52,7 +55,7 @@ impl CutLog {
         Ok(entry)
     }
 
-    /// Stores ends of batches that the clock has cut; durable when it returns.
+    /// Stores ends of batches; durable when it returns.
     ///
     /// # Errors
     /// The store fails; the batches must not be sent.
@@ -107,18 +110,38 @@ impl CutLog {
     }
 }
 
-/// `1 ANCHOR CUT CUT …`: the version of the form, then decimal numbers.
+/// `1 ANCHOR STEPxTIMES …`: the version of the form, then how far it is from the anchor to the first
+/// end and from each end to the next, and how often in a row.
 impl Entry {
     fn print(&self) -> Vec<u8> {
+        let mut steps: Vec<(u64, u64)> = Vec::new();
+        let mut last = self.anchor;
+        for cut in &self.cuts {
+            match steps.last_mut() {
+                Some((step, times)) if *step == cut - last => *times += 1,
+                _ => steps.push((cut - last, 1)),
+            }
+            last = *cut;
+        }
         let mut text = format!("1 {}", self.anchor);
-        self.cuts.iter().for_each(|cut| text.push_str(&format!(" {cut}")));
+        for (step, times) in steps {
+            text.push_str(&format!(" {step}x{times}"));
+        }
         text.into_bytes()
     }
 
     fn parse(value: &[u8]) -> Option<Entry> {
         let mut words = std::str::from_utf8(value).ok()?.strip_prefix("1 ")?.split(' ');
         let anchor = words.next()?.parse().ok()?;
-        let cuts = words.map(|word| word.parse().ok()).collect::<Option<_>>()?;
+        let (mut last, mut cuts) = (anchor, BTreeSet::new());
+        for word in words {
+            let (step, times) = word.split_once('x')?;
+            let step: u64 = step.parse().ok()?;
+            for _ in 0..times.parse::<u64>().ok()? {
+                last = step.checked_add(last).filter(|_| cuts.len() < CUTS_MAX)?;
+                cuts.insert(last);
+            }
+        }
         Some(Entry { anchor, cuts })
     }
 }
@@ -140,10 +163,21 @@ mod tests {
 
     #[test]
     fn entries_are_printed_and_parsed() {
-        for entry in [entry(0, &[]), entry(5, &[7]), entry(u64::MAX, &[1, u64::MAX])] {
+        for entry in [entry(0, &[]), entry(5, &[7]), entry(0, &[1, u64::MAX])] {
             assert_eq!(Entry::parse(&entry.print()), Some(entry));
         }
-        for damaged in [&b""[..], b"2 5", b"1", b"1 x", b"1 5 ", b"1 5 6x", b"\xff"] {
+        assert_eq!(entry(500, &[1000, 1500, 1600]).print(), b"1 500 500x2 100x1");
+        for damaged in [
+            &b""[..],
+            b"2 5",
+            b"1",
+            b"1 x",
+            b"1 5 ",
+            b"1 5 6x",
+            b"1 9 9x9x",
+            b"1 0 1x9999999",
+            b"\xff",
+        ] {
             assert_eq!(Entry::parse(damaged), None, "{damaged:?}");
         }
     }

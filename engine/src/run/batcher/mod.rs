@@ -1,7 +1,7 @@
 //! The driver of `batch(…)`: gathers rows of each partition until a limit is reached.
 //!
-//! A batch that is closed by the clock (`wait`, the end of the input, a source that stands still)
-//! is recorded durably before it is sent, where its source can send the rows again.
+//! Where the source can send the rows again, the end of each batch is recorded durably before the
+//! batch is sent: a replay makes the same batches, so they are stored under the same names.
 
 mod cutter;
 mod lane;
@@ -13,10 +13,10 @@ pub(crate) use log::CutLog;
 use super::edge::{Inlet, Outlet};
 use super::node::Node;
 use super::retry::Retry;
-use super::shutdown::Control;
+use super::shutdown::{Control, Stage};
 use super::timer::Timer;
 use crate::ack::Verdict;
-use crate::batch::Batch;
+use crate::batch::{Batch, Partition};
 use crate::ctx::{Ctx, nanos};
 use crate::fault::Fault;
 use dsl::plan::PlanNode;
@@ -86,9 +86,16 @@ impl Batcher {
             };
             match event {
                 Event::Batch(Some(batch)) => self.push(&mut lanes, batch).await?,
-                Event::Batch(None) => return self.close(&mut lanes, i64::MAX).await,
-                Event::Stalled => self.close(&mut lanes, i64::MAX).await?,
-                Event::Waited => self.close(&mut lanes, self.ctx.clock.now_ns()).await?,
+                Event::Batch(None) => {
+                    // Told to stop, rows up to an end that an earlier run has recorded may be still
+                    // to come: their batch is left to the next run.
+                    let ended = self.control.stage() == Stage::Running;
+                    return self.close(&mut lanes, i64::MAX, ended).await;
+                }
+                Event::Stalled => self.close(&mut lanes, i64::MAX, false).await?,
+                Event::Waited => {
+                    self.close(&mut lanes, self.ctx.clock.now_ns(), false).await?;
+                }
             }
             if !timer.is_set() {
                 self.set(&mut timer, &lanes);
@@ -114,12 +121,26 @@ impl Batcher {
         if pushed.skipped > 0 {
             self.node.counters.add("delivered before", pushed.skipped);
         }
-        let idle = lane.opened_ns.is_none() && !lane.tracked;
+        let partition = lane.partition().clone();
+        let tracked = lane.tracked;
+        if lane.opened_ns.is_none() && !tracked {
+            lanes.remove(&id);
+        }
+        if tracked && !pushed.ends.is_empty() {
+            let ends: Vec<_> =
+                pushed.ends.into_iter().map(|end| (partition.clone(), end)).collect();
+            self.record(&ends).await?;
+        }
         for batch in pushed.closed {
             self.send(batch).await;
         }
-        if idle {
-            lanes.remove(&id);
+        Ok(())
+    }
+
+    async fn record(&self, ends: &[(Arc<Partition>, u64)]) -> Result<(), Fault> {
+        let mut retry = Retry::new(&self.ctx, self.node.seed(self.ctx.seed));
+        while let Err(fault) = self.log.record(ends).await {
+            retry.wait(fault).await?;
         }
         Ok(())
     }
@@ -140,13 +161,18 @@ impl Batcher {
     }
 
     /// Closes and sends the open batches of the lanes that have waited until `now_ns`.
-    async fn close(&mut self, lanes: &mut Lanes, now_ns: i64) -> Result<(), Fault> {
+    async fn close(
+        &mut self,
+        lanes: &mut Lanes,
+        now_ns: i64,
+        input_ended: bool,
+    ) -> Result<(), Fault> {
         let (mut closed, mut ends) = (Vec::new(), Vec::new());
         for lane in lanes.values_mut() {
             if now_ns < i64::MAX && self.deadline(lane).is_none_or(|at| at > now_ns) {
                 continue;
             }
-            if let Some((end, batch)) = lane.close() {
+            if let Some((end, batch)) = lane.close(input_ended) {
                 closed.push(batch);
                 if lane.tracked {
                     ends.push((lane.partition().clone(), end));
@@ -154,10 +180,7 @@ impl Batcher {
             }
         }
         if !ends.is_empty() {
-            let mut retry = Retry::new(&self.ctx, self.node.seed(self.ctx.seed));
-            while let Err(fault) = self.log.record(&ends).await {
-                retry.wait(fault).await?;
-            }
+            self.record(&ends).await?;
         }
         lanes.retain(|_, lane| lane.tracked || lane.opened_ns.is_some());
         for batch in closed {
