@@ -90,6 +90,15 @@ impl Quotas {
     }
 }
 
+impl Limit {
+    /// The least and the most in the base unit of a value: bytes, nanoseconds or a count.
+    pub fn range(&self) -> (i64, i64) {
+        let factor = if self.unit == Unit::Ms { 1_000_000 } else { 1 };
+        let base = |number: u64| i64::try_from(number).unwrap_or(i64::MAX).saturating_mul(factor);
+        (base(self.min), base(self.max))
+    }
+}
+
 impl NameRule {
     /// True for a legal name.
     pub fn allows(&self, name: &str) -> bool {

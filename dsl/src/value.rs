@@ -134,7 +134,7 @@ pub fn duration_text(ns: i64) -> String {
 /// A size in its largest whole binary unit: `5242880` as `5MiB`.
 pub fn size_text(bytes: u64) -> String {
     for (unit, name) in [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")] {
-        if bytes != 0 && bytes % unit == 0 {
+        if bytes != 0 && bytes.is_multiple_of(unit) {
             return format!("{}{name}", bytes / unit);
         }
     }

@@ -83,29 +83,55 @@ pub(crate) fn noun(cx: &mut Cx, name: &Name) -> bool {
     true
 }
 
-/// The names of declarations that stand in the text and not in `file`: they could not be parsed.
+/// The words of what could not be parsed, where they name nothing that was: a use of one of them
+/// is no mistake of its own.
 pub(crate) fn lost(files: &SourceMap, root: FileId, file: &File) -> Vec<String> {
     let declared: Vec<&str> =
         file.items.iter().filter_map(declared).map(|(_, name)| name.node.as_str()).collect();
+    let text = &files.file(root).text;
     let mut lost = Vec::new();
-    for line in files.file(root).text.lines() {
-        let mut words = line.split(|c: char| !c.is_alphanumeric() && c != '_');
-        let begins = words.next().is_some_and(|word| !word.is_empty());
-        let name = words.find(|word| !word.is_empty()).filter(|_| begins);
-        lost.extend(name.filter(|name| !declared.contains(name)).map(str::to_string));
+    let mut from = 0;
+    let ends = file.items.iter().map(|item| (item.span.start as usize, item.span.end as usize));
+    for (start, end) in ends.chain([(text.len(), text.len())]) {
+        let gap = text.get(from..start).unwrap_or_default();
+        for line in gap.lines() {
+            let code = line.split('#').next().unwrap_or_default();
+            let words = code.split(|c: char| !c.is_alphanumeric() && c != '_');
+            let names = words.filter(|word| !word.is_empty() && !declared.contains(word));
+            lost.extend(names.map(str::to_string));
+        }
+        from = from.max(end);
     }
     lost
 }
 
-/// Whether a problem only says that one of the `lost` names is not known.
-pub(crate) fn about(files: &SourceMap, problem: &Problem, lost: &[String]) -> bool {
-    let span = problem.primary();
-    if problem.code != "E0201" || span.is_empty() {
-        return false;
-    }
-    let text = files.text(span);
-    let first = text.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default();
-    lost.iter().any(|name| name == first)
+/// Takes out what follows from mistakes of syntax: uses of the `lost` words, every use but the
+/// first of another unknown name, and what is said of a line that the parser had to mend. The
+/// first `syntax` problems are the parser's.
+pub(crate) fn without_lost(
+    files: &SourceMap,
+    problems: &mut Vec<Problem>,
+    (syntax, lost): (usize, &[String]),
+) {
+    let line = |problem: &Problem| files.line_column(problem.primary()).0;
+    let mended: Vec<usize> = problems[..syntax].iter().map(line).collect();
+    let mut at = 0;
+    let mut told: Vec<String> = Vec::new();
+    problems.retain(|problem| {
+        at += 1;
+        if at > syntax && mended.contains(&line(problem)) {
+            return false;
+        }
+        let span = problem.primary();
+        if problem.code != "E0201" || span.is_empty() {
+            return true;
+        }
+        let mut words = files.text(span).split(|c: char| !c.is_alphanumeric() && c != '_');
+        let name = words.next().unwrap_or_default().to_string();
+        let again = told.contains(&name) || lost.contains(&name);
+        told.push(name);
+        !again
+    });
 }
 
 fn add<'a>(cx: &mut Cx<'a>, item: &'a Item) {

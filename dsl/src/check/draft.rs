@@ -58,7 +58,7 @@ pub(crate) enum Sender {
 impl Tap {
     /// Stands for something that is wrong, so that what depends on it is silent.
     pub fn poison(at: Span) -> Tap {
-        Tap { sender: Sender::Nothing, ty: Ty::Unknown, at, batch: false }
+        Tap { sender: Sender::Nothing, ty: Ty::Unknown, at, batch: true }
     }
 
     /// The sending node.

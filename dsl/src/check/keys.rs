@@ -1,6 +1,7 @@
 //! Declared resources: what they may hold, their keys, and the bucket of a delivery.
 
 use super::cx::Cx;
+use super::draft::whole;
 use super::{suggest, types};
 use crate::ast::{Key, ResourceKind};
 use crate::problem::Problem;
@@ -58,7 +59,7 @@ fn holds(cx: &mut Cx, kind: ResourceKind, ty: &Ty, span: Span) {
         }
         _ => (ty.is_wire(), "bytes", format!("write `json<{written}>`")),
     };
-    if !fits && *ty != Ty::Unknown {
+    if !fits && whole(ty.clone()) != Ty::Unknown {
         let message = format!("a {kind_word} holds {what}, and `{written}` is not");
         let problem =
             Problem::error("E0402", message, span, format!("a {kind_word} cannot hold this"));
@@ -68,7 +69,7 @@ fn holds(cx: &mut Cx, kind: ResourceKind, ty: &Ty, span: Span) {
 
 /// E0302: not a field. E0603: not storable as a key.
 fn check_key(cx: &mut Cx, kind: ResourceKind, ty: &Ty, key: &Key, declared: Span) {
-    if *ty == Ty::Unknown {
+    if whole(ty.clone()) == Ty::Unknown {
         return;
     }
     if !matches!(kind, ResourceKind::Stream | ResourceKind::Table) {
@@ -137,7 +138,8 @@ fn bucket_of(cx: &mut Cx, delivery: &Name, ty: &Ty, span: Span, into: &Name) {
         return;
     }
     let held = types::of_resource(cx, &into.node);
-    if held != *ty && held != Ty::Unknown && *ty != Ty::Unknown {
+    let known = |ty: &Ty| whole(ty.clone()) != Ty::Unknown;
+    if held != *ty && known(&held) && known(ty) {
         let message =
             format!("`{}` delivers {ty}, and bucket `{}` holds {held}", delivery.node, into.node);
         let problem = Problem::error("E0301", message, span, format!("delivers  {ty}"));

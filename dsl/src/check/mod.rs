@@ -78,14 +78,15 @@ pub fn compile(
 ) -> (Option<Plan>, Vec<Problem>) {
     let (file, problems) = parse::parse(files, root);
     let mut cx = Cx::new(files, specs, request);
-    let lost = match problems.is_empty() {
-        true => Vec::new(),
-        false => decls::lost(files, root, &file),
-    };
+    let syntax = problems.len();
+    let lost = if syntax > 0 { decls::lost(files, root, &file) } else { Vec::new() };
     cx.problems = problems;
     let plan = check(&mut cx, root, &file, &lost);
     let mut problems = cx.problems;
-    problems.retain(|problem| !decls::about(files, problem, &lost));
+    if syntax > 0 {
+        problems[syntax..].sort_by_key(|problem| problem.primary().start);
+        decls::without_lost(files, &mut problems, (syntax, &lost));
+    }
     problems.sort_by_key(|problem| (problem.primary().file, problem.primary().start));
     (plan.filter(|_| !any_error(&problems)), problems)
 }

@@ -188,7 +188,8 @@ impl<'a> Builder<'_, 'a> {
 
     fn options(&mut self, used: &Use<'a>, scope: &Scope) -> Given {
         let name = used.node.call.dotted();
-        let owner = Owner { name: &name, span: used.words(), options: used.spec.options };
+        let owner =
+            Owner { name: &name, span: used.words(), options: used.spec.options, limits: &[] };
         options::check(self.cx, owner, used.node.call.args.as_deref(), scope)
     }
 

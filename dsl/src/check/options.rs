@@ -8,6 +8,7 @@ use super::{decls, expr, suggest, template};
 use crate::ast::{Arg, Expr, ExprKind};
 use crate::plan;
 use crate::problem::Problem;
+use crate::quotas;
 use crate::span::Span;
 use crate::spec::{OptionSpec, OptionTy};
 use crate::ty::Ty;
@@ -23,6 +24,8 @@ pub(crate) struct Owner<'o> {
     pub span: Span,
     /// The options it takes.
     pub options: &'o [OptionSpec],
+    /// Options whose range is a limit of the provider: the option and the limit's id.
+    pub limits: &'o [(&'o str, &'o str)],
 }
 
 /// Options that were given or have a default.
@@ -56,7 +59,7 @@ pub(crate) fn check(cx: &mut Cx, owner: Owner, args: Option<&[Arg]>, scope: &Sco
         } else if option.ty == OptionTy::Template {
             let typed = templated(cx, &arg.value, scope);
             given.templates.insert(option.name.into(), typed);
-        } else if let Some(value) = constant(cx, option, &arg.value, scope) {
+        } else if let Some(value) = constant(cx, owner, option, &arg.value, scope) {
             given.values.insert(option.name.into(), value);
         }
     }
@@ -118,17 +121,23 @@ fn templated(cx: &mut Cx, value: &Expr, scope: &Scope) -> plan::Expr {
 }
 
 /// The value of an option that is known before the run.
-fn constant(cx: &mut Cx, option: &OptionSpec, value: &Expr, scope: &Scope) -> Option<Value> {
+fn constant(
+    cx: &mut Cx,
+    owner: Owner,
+    option: &OptionSpec,
+    value: &Expr,
+    scope: &Scope,
+) -> Option<Value> {
     let fixed = Scope { record: None, batch: false, ..scope.clone() };
     if let ExprKind::Literal(literal) = &value.kind
         && !is_a(option.ty, literal)
     {
-        wrong_unit(cx, option, value.span, literal);
+        wrong_unit(cx, option, value.span, literal, advice(owner, option));
         return None;
     }
     let ty = value_ty(option.ty);
-    let place =
-        Place { ty: Some(&ty), name: option.name, help: Some(advice(option)), ..Place::default() };
+    let help = Some(advice(owner, option));
+    let place = Place { ty: Some(&ty), name: option.name, help, ..Place::default() };
     let (found, _) = consts::value_for(cx, value, &fixed, &place)?;
     match option.ty {
         OptionTy::Choice(choices) => choice(cx, option, value.span, choices, found),
@@ -137,16 +146,21 @@ fn constant(cx: &mut Cx, option: &OptionSpec, value: &Expr, scope: &Scope) -> Op
 }
 
 /// E0308
-fn wrong_unit(cx: &mut Cx, option: &OptionSpec, span: Span, value: &Value) {
+fn wrong_unit(cx: &mut Cx, option: &OptionSpec, span: Span, value: &Value, help: String) {
     let written = cx.files.text(span).to_string();
     let (is, found) = (ty_words(option.ty), value_words(value));
     let message = format!("`{}` is {is}, and `{written}` is {found}", option.name);
     let problem = Problem::error("E0308", message, span, found);
-    cx.report(problem.help(advice(option)));
+    cx.report(problem.help(help));
 }
 
-fn advice(option: &OptionSpec) -> String {
-    let range = range_text(option).map_or(String::new(), |range| format!(" ({range})"));
+fn advice(owner: Owner, option: &OptionSpec) -> String {
+    let limit = owner.limits.iter().find(|(name, _)| *name == option.name);
+    let limit = limit.map(|(_, id)| {
+        let (min, max) = quotas::aws().limit(id).range();
+        format!("{} to {}", unit_text(option.ty, min), unit_text(option.ty, max))
+    });
+    let range = range_text(option).or(limit).map_or(String::new(), |range| format!(" ({range})"));
     format!("write `{}`: {}{range}", option.example, lower(option.doc).trim_end_matches('.'))
 }
 

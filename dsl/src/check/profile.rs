@@ -190,7 +190,8 @@ fn binding(cx: &mut Cx, name: &Name, expr: &Expr) -> Option<Binding> {
 
 /// The arguments of a binding function, within the provider's limits.
 fn arguments(cx: &mut Cx, service: &'static Service, span: Span, args: &[Arg]) -> Option<Binding> {
-    let owner = Owner { name: service.word, span, options: service.options };
+    let owner =
+        Owner { name: service.word, span, options: service.options, limits: service.limits };
     let mut given = options::check(cx, owner, Some(args), &Scope::empty());
     for (option, limit) in service.limits {
         over_limit(cx, service, &given, option, limit);
@@ -224,14 +225,13 @@ fn stands_in(name: &str, args: &[Arg]) -> bool {
 fn over_limit(cx: &mut Cx, service: &Service, given: &Given, option: &str, id: &str) {
     let (quotas, limit) = (quotas::aws(), quotas::aws().limit(id));
     let Some(span) = given.spans.get(option).copied() else { return };
-    let (found, ty, factor) = match given.values.get(option) {
-        Some(Value::Size(bytes)) => (i64::try_from(*bytes).unwrap_or(i64::MAX), OptionTy::Size, 1),
-        Some(Value::Duration(ns)) => (*ns, OptionTy::Duration, 1_000_000),
-        Some(Value::Int(int)) => (*int, OptionTy::Int, 1),
+    let (found, ty) = match given.values.get(option) {
+        Some(Value::Size(bytes)) => (i64::try_from(*bytes).unwrap_or(i64::MAX), OptionTy::Size),
+        Some(Value::Duration(ns)) => (*ns, OptionTy::Duration),
+        Some(Value::Int(int)) => (*int, OptionTy::Int),
         _ => return,
     };
-    let bound = |value: u64| i64::try_from(value).unwrap_or(i64::MAX).saturating_mul(factor);
-    let (min, max) = (bound(limit.min), bound(limit.max));
+    let (min, max) = limit.range();
     if (min..=max).contains(&found) {
         return;
     }
