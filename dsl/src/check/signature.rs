@@ -281,6 +281,7 @@ impl fmt::Display for Pattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Pattern::Record | Pattern::Made => f.write_str("a record"),
+            Pattern::Wire => f.write_str("bytes"),
             Pattern::Base(ty) => write!(f, "{ty}"),
             Pattern::Layer(layer, inner) if matches!(**inner, Pattern::Layer(..)) => {
                 write!(f, "{}<{inner}>", layer.word())
