@@ -122,7 +122,9 @@ impl<'a> Builder<'_, 'a> {
         let help = match encoder {
             Some(at) => {
                 let codec = self.cx.files.text(at).to_string();
-                format!("move `{codec}` behind `{name}`")
+                format!(
+                    "move `{codec}` behind `{name}`, or leave it out: a resource encodes by itself"
+                )
             }
             None => {
                 let chain = self.chain_with(place, &decoders(&ty));
@@ -261,6 +263,7 @@ fn accepted(used: &Use, wants: &[&Pattern]) -> String {
         })
         .map(|want| match (want, &used.held) {
             (Pattern::Held, Some(held)) => held.to_string(),
+            (Pattern::Wire, _) => "bytes".into(),
             _ => want.to_string(),
         })
         .collect();

@@ -77,7 +77,11 @@ fn fill(cx: &mut Cx, owner: Owner, given: &mut Given) {
             given.values.insert(option.name.into(), literal(option, text));
         } else if option.required {
             let message = format!("`{}` needs `{}`", owner.name, option.name);
-            let label = format!("`{}` is missing: {}", option.name, lower(option.doc));
+            let label = format!(
+                "`{}` is missing: {}",
+                option.name,
+                lower(option.doc).trim_end_matches('.')
+            );
             let help = format!("write `{}({})`", owner.name, option.example);
             cx.report(Problem::error("E0204", message, owner.span, label).help(help));
         }
@@ -103,7 +107,7 @@ fn unknown(cx: &mut Cx, owner: Owner, arg: &Arg) {
     };
     let near = suggest::nearest(&name.node, owner.options.iter().map(|option| option.name));
     let help = match near {
-        Some(near) => format!("did you mean `{near}`? {all}"),
+        Some(near) => format!("did you mean `{near}`?\n{all}"),
         None => all,
     };
     let message = format!("`{}` has no option `{}`", owner.name, name.node);

@@ -2,6 +2,7 @@
 
 use super::draft::{Sender, Tap};
 use super::flow::{Builder, End, Place};
+use super::suggest;
 use crate::ast::NodeUse;
 use crate::plan::Port;
 use crate::problem::Problem;
@@ -83,9 +84,11 @@ impl<'a> Builder<'_, 'a> {
         let message = format!("`{name}` has no port `{}`", port.node);
         let problem = Problem::error("E0205", message, port.span, "not a port of it");
         let problem = problem.label(declared, "this node");
-        let help = match known.is_empty() {
-            true => "it has no port: it is a sink that cannot fail".to_string(),
-            false => format!("its ports: {}", known.join(", ")),
+        let near = suggest::nearest(&port.node, known.iter().map(|port| port.trim_matches('`')));
+        let help = match near {
+            Some(near) => format!("did you mean `{name}.{near}`?"),
+            None if known.is_empty() => "it has no port: it is a sink that cannot fail".into(),
+            None => format!("its ports: {}", known.join(", ")),
         };
         self.cx.report(problem.help(help));
         End::poison(words)
