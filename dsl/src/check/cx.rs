@@ -3,7 +3,7 @@
 
 use super::Request;
 use crate::ast;
-use crate::problem::Problem;
+use crate::problem::{Label, Problem};
 use crate::span::{Name, Span};
 use crate::span::{SourceMap, Spanned};
 use crate::spec::NodeSpec;
@@ -37,8 +37,14 @@ impl<'a> Cx<'a> {
     }
 
     /// Reports a problem; the same problem at the same place (a node declaration that is used
-    /// twice, say) is kept once.
+    /// twice, say) is kept once, and a name that is unknown at several places is one problem.
     pub fn report(&mut self, problem: Problem) {
+        let unknown = |old: &&mut Problem| {
+            old.code == "E0201" && problem.code == "E0201" && old.message == problem.message
+        };
+        if let Some(old) = self.problems.iter_mut().find(unknown) {
+            return again(old, &problem);
+        }
         let same = |old: &Problem| {
             old.code == problem.code
                 && old.primary() == problem.primary()
@@ -60,6 +66,20 @@ impl<'a> Cx<'a> {
     pub fn line(&self, span: Span) -> usize {
         self.files.line_column(span).0
     }
+}
+
+/// Adds the place of a problem to the problem that is the same; the first place stays the primary.
+fn again(old: &mut Problem, new: &Problem) {
+    const PLACES_MAX: usize = 8;
+    let span = new.primary();
+    if old.labels.iter().any(|label| label.span == span) || old.labels.len() >= PLACES_MAX {
+        return;
+    }
+    let mut label = Label { span, text: "and here".into() };
+    if span < old.primary() {
+        std::mem::swap(&mut label.span, &mut old.labels[0].span);
+    }
+    old.labels.push(label);
 }
 
 /// The declarations of a file by name.

@@ -129,7 +129,13 @@ fn record_for(cx: &mut Cx, expr: &ast::Expr, scope: &Scope, place: &Place) -> Op
         owner,
         declared: place.declared,
     };
-    Some(record::check(cx, literal, scope, Some(&want)))
+    let before = cx.problems.len();
+    let mut fitted = record::check(cx, literal, scope, Some(&want));
+    if cx.problems.len() > before {
+        // What is wrong with it was said: from here on it is what it was meant to be.
+        fitted.ty = Ty::Record(wanted.clone());
+    }
+    Some(fitted)
 }
 
 /// Types an expression; `hint` is what its place wants, for literals that can be several types.

@@ -249,6 +249,9 @@ pub(crate) fn get(
 
 /// `batch.name`
 fn batch(cx: &mut Cx, name: &Name, span: Span, scope: &Scope) -> Expr {
+    if scope.record.as_ref().is_some_and(|record| record.ty == Ty::Unknown) {
+        return poison(span);
+    }
     if !scope.batch {
         let message = format!("`batch.{}` is only there behind `batch(…)`", name.node);
         let problem = Problem::error("E0201", message, span, "no batch here");

@@ -9,6 +9,12 @@ pub(crate) fn by(ty: &Ty, cond: &Expr) -> Ty {
     let mut proved = Vec::new();
     proves(cond, true, &mut proved);
     let mut ty = ty.clone();
+    if let (Ty::Record(record), Ty::Unknown) = (&mut ty, &cond.ty) {
+        // The condition is wrong: who knows what it was to prove.
+        for field in record.fields.iter_mut().filter(|field| field.ty.is_nullable()) {
+            field.ty = Ty::Unknown;
+        }
+    }
     if let Ty::Record(record) = &mut ty {
         for path in &proved {
             make_present(record, path);

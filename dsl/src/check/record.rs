@@ -65,6 +65,8 @@ struct Building<'w, 't> {
     dynamic: Option<Ty>,
     /// Where each field was named, and whether it came by a spread.
     named: Vec<(String, Span, bool)>,
+    /// Names that are no fields of the wanted type, which was said: perhaps misspelled ones of it.
+    strange: Vec<String>,
 }
 
 /// Types `{ … }`. The result is an [`ExprKind::Record`] whose type has one field per named entry,
@@ -78,6 +80,7 @@ pub(crate) fn check(cx: &mut Cx, record: &ast::Record, scope: &Scope, want: Opti
         fields: Vec::new(),
         dynamic: None,
         named: Vec::new(),
+        strange: Vec::new(),
     };
     let mut fine = true;
     for entry in &record.entries {
@@ -88,6 +91,10 @@ pub(crate) fn check(cx: &mut Cx, record: &ast::Record, scope: &Scope, want: Opti
             ast::Entry::Computed { name, value } => building.computed(cx, name, value, scope),
             ast::Entry::Shorthand(name) => {
                 let value = expr_name::field(cx, &name.node, name.span, scope);
+                if value.ty == Ty::Unknown && building.is_strange(&name.node) {
+                    building.strange.push(name.node.clone());
+                    continue;
+                }
                 building.named(cx, name, value, scope);
             }
             ast::Entry::Named { name, value } => {
@@ -106,6 +113,18 @@ impl Building<'_, '_> {
     /// The wanted field of that name.
     fn wanted(&self, name: &str) -> Option<&Field> {
         self.want.and_then(|want| want.ty.field(name))
+    }
+
+    /// True for a name that the wanted type does not have.
+    fn is_strange(&self, name: &str) -> bool {
+        self.want.is_some() && self.wanted(name).is_none()
+    }
+
+    /// True when a wanted field is perhaps there, under a misspelled name.
+    fn perhaps(&self, wanted: &str) -> bool {
+        let strange = self.strange.iter().map(String::as_str);
+        suggest::nearest(wanted, strange).is_some()
+            || self.strange.iter().any(|name| suggest::nearest(name, [wanted]).is_some())
     }
 
     /// Types a value with its field's type as a hint; what does not fit is left to [`Self::put`].
@@ -245,16 +264,21 @@ impl Building<'_, '_> {
     }
 
     /// The value as the wanted field has it; E0305, E0601 or the mismatch are reported.
-    fn fitted(&self, cx: &mut Cx, name: &str, at: Span, value: Expr, scope: &Scope) -> Expr {
+    fn fitted(&mut self, cx: &mut Cx, name: &str, at: Span, value: Expr, scope: &Scope) -> Expr {
         let Some(want) = self.want else { return value };
         if want.is_key(name) && value.ty.is_nullable() {
             record_fit::null_key(cx, want, name, &value, scope);
             return poison(value.span);
         }
-        let declared = self.wanted(name);
+        let declared = want.ty.field(name);
+        if declared.is_none() && want.is_key(name) {
+            // That the key is no field of the type was said at the key.
+            return value;
+        }
         let Some(ty) = declared.map(|field| &field.ty).or(want.ty.dynamic.as_deref()) else {
             if want.exact {
                 extra(cx, want, name, at);
+                self.strange.push(name.to_string());
             }
             return value;
         };
@@ -289,13 +313,16 @@ impl Building<'_, '_> {
         }
         let given = |name: &str| self.fields.iter().any(|field| field.name == name);
         let keys = want.key.iter().flat_map(|key| &key.fields);
-        let missing_keys: Vec<&Name> = keys.filter(|key| !given(&key.node)).collect();
+        let known = |key: &&Name| want.ty.field(&key.node).is_some() && !self.perhaps(&key.node);
+        let missing_keys: Vec<&Name> = keys.filter(known).filter(|key| !given(&key.node)).collect();
         if !missing_keys.is_empty() {
             record_fit::missing_key(cx, want, &missing_keys, self.at, scope);
             return;
         }
         let missing: Vec<&Field> =
             want.ty.fields.iter().filter(|field| !given(&field.name)).collect();
+        let missing: Vec<&Field> =
+            missing.into_iter().filter(|field| !self.perhaps(&field.name)).collect();
         if !missing.is_empty() && !want.partial {
             record_fit::missing(cx, want, &missing, self.at, scope);
         }

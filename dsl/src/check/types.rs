@@ -246,9 +246,12 @@ fn decimal(cx: &mut Cx, span: Span, args: &[ast::Type], numbers: &[Spanned<i64>]
 
 /// `json<T>` and the like, with the right number of arguments.
 fn generic(cx: &mut Cx, word: &str, span: Span, mut args: Vec<Ty>) -> Ty {
+    if args.contains(&Ty::Unknown) {
+        return Ty::Unknown;
+    }
     let Some(last) = args.pop() else { return Ty::Unknown };
-    let record = matches!(last, Ty::Record(_) | Ty::Unknown);
-    let wire = last.is_wire() || last == Ty::Unknown;
+    let record = matches!(last, Ty::Record(_));
+    let wire = last.is_wire();
     let (fine, wants) = match word {
         "json" | "ndjson" | "csv" => (record, "a record"),
         "base64" | "gzip" => (wire, "text, bytes or an encoded type such as `json<Line>`"),
@@ -273,7 +276,7 @@ fn generic(cx: &mut Cx, word: &str, span: Span, mut args: Vec<Ty>) -> Ty {
         "object" => Ty::Object(last),
         "secret" => Ty::Secret(last),
         _ => match args.pop() {
-            Some(key @ (Ty::Text | Ty::Unknown)) => Ty::Map(Box::new(key), last),
+            Some(key @ Ty::Text) => Ty::Map(Box::new(key), last),
             Some(key) => {
                 let message = format!("the keys of a map are `text`, not `{key}`");
                 let problem = Problem::error("E0312", message, span, "cannot be");
