@@ -1,10 +1,13 @@
-//! The reference flow with one word wrong, at each word in turn: the checker says so, at places
-//! that exist, and never panics.
+//! The reference flow with one word misspelled, at each word in turn: the checker says so, at
+//! places that exist, with few problems for the one mistake.
 
 use dsl::check::{Request, compile};
 use dsl::problem::{Problem, Severity};
 use dsl::span::SourceMap;
 use std::ops::Range;
+
+/// One misspelled declaration may be read at several places, each with a problem of its own.
+const ERRORS_MAX: usize = 4;
 
 /// The words and signs of a text, without its comments.
 fn tokens(text: &str) -> Vec<Range<usize>> {
@@ -48,27 +51,6 @@ fn sound(files: &SourceMap, problems: &[Problem], planned: bool, what: &str) {
 }
 
 #[test]
-fn a_word_left_out() {
-    let text = include_str!("../flows/ecommerce.flow");
-    for token in tokens(text) {
-        let what = format!("without `{}` at {}", &text[token.clone()], token.start);
-        let edited = format!("{}{}", &text[..token.start], &text[token.end..]);
-        let (files, problems, planned) = check(edited);
-        sound(&files, &problems, planned, &what);
-        if std::env::var_os("SHOW").is_some() {
-            let n = problems.iter().filter(|p| p.severity == Severity::Error).count();
-            if n != 1 {
-                let (line, _) = (text[..token.start].matches('\n').count() + 1, 0);
-                println!("{n} {what} line {line}");
-                for p in &problems {
-                    println!("     {} {:?} {}", p.code, files.line_column(p.primary()), p.message);
-                }
-            }
-        }
-    }
-}
-
-#[test]
 fn a_word_misspelled() {
     let text = include_str!("../flows/ecommerce.flow");
     for token in tokens(text).into_iter().filter(|token| token.len() > 2) {
@@ -76,15 +58,7 @@ fn a_word_misspelled() {
         let edited = format!("{}{}", &text[..token.end - 1], &text[token.end..]);
         let (files, problems, planned) = check(edited);
         sound(&files, &problems, planned, &what);
-        if std::env::var_os("SHOW").is_some() {
-            let n = problems.iter().filter(|p| p.severity == Severity::Error).count();
-            if n != 1 {
-                let (line, _) = (text[..token.start].matches('\n').count() + 1, 0);
-                println!("{n} {what} line {line}");
-                for p in &problems {
-                    println!("     {} {:?} {}", p.code, files.line_column(p.primary()), p.message);
-                }
-            }
-        }
+        let errors = problems.iter().filter(|each| each.severity == Severity::Error).count();
+        assert!(errors <= ERRORS_MAX, "{what}: {problems:#?}");
     }
 }
