@@ -21,7 +21,7 @@ Examples:
   flowc query flows/ecommerce.flow top_customers        answer a query of the file
   flowc nodes csv.decode                                what a node does and takes
 
-A file that begins with `#!/usr/bin/env -S flowc run` can be made executable and started by its name.
+A file that begins with `#!/usr/bin/env -S flowc run` can be made executable and started by name.
 
 Exit codes:
   0 done   1 problems in the file   2 wrong usage   3 the run failed
@@ -217,7 +217,7 @@ pub struct ShowArgs {
 #[command(after_help = "\
 Examples:
   flowc query flows/ecommerce.flow revenue_by_product
-  flowc query flows/ecommerce.flow \"select country, count(*) from sales group by 1 order by 2 desc\"")]
+  flowc query flows/ecommerce.flow \"select Country, count(*) from sales group by Country\"")]
 pub struct QueryArgs {
     /// The .flow file
     #[arg(value_name = "FILE")]

@@ -1,5 +1,6 @@
-//! The program from outside: arguments, exit codes, and everything it prints without running a flow.
-//! `UPDATE_GOLDEN=1 cargo test --test cli` writes the expected texts anew; they are reviewed as text.
+//! The program from outside: arguments, exit codes, and everything it prints without running a
+//! flow. `UPDATE_GOLDEN=1 cargo test --test cli` writes the expected texts anew; they are reviewed
+//! as text.
 
 use std::ffi::OsStr;
 use std::io::Write;
@@ -12,7 +13,8 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The program, in the root of the project, with an environment that does not depend on the tester's.
+/// The program, in the root of the project, with an environment that does not depend on the
+/// tester's.
 fn flowc() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_flowc"));
     command.current_dir(root()).stdin(Stdio::null());

@@ -1,4 +1,5 @@
-//! The summary at the end of a run: rows per node, rates, what every sink has stored, failures, time.
+//! The summary at the end of a run: rows per node, rates, what every sink has stored, failures,
+//! time.
 
 use crate::render::{Style, plural, thousands};
 use dsl::plan::{Plan, Port};
@@ -99,8 +100,8 @@ fn row(cells: &[String], widths: &[usize; 7]) -> String {
     text
 }
 
-/// Nodes that the user wrote, and of a provider's own flows those that store. Sinks of failures only
-/// where there were some.
+/// Nodes that the user wrote, and of a provider's own flows those that store. Sinks of failures
+/// only where there were some.
 fn is_shown(plan: &Plan, node: &NodeSummary) -> bool {
     let idle = node.rows_in == 0 && node.rows_out == 0 && node.stored == 0;
     if is_hidden_flow(plan, &node.flow) {

@@ -5,8 +5,8 @@ use crate::spec::NodeKind;
 use petgraph::visit::EdgeRef;
 use serde_json::{Map, Value, json};
 
-/// The plan as one JSON object: `file`, `profile`, `flows`, `resources`, `nodes`, `edges`. Types and
-/// option values are as they would be written in a `.flow` file.
+/// The plan as one JSON object: `file`, `profile`, `flows`, `resources`, `nodes`, `edges`. Types
+/// and option values are as they would be written in a `.flow` file.
 pub fn text(plan: &Plan) -> String {
     let flows: Vec<Value> = plan
         .flows

@@ -1,5 +1,5 @@
-//! What a drawing shows, whatever its format: the plan's nodes in their flows, the resources between
-//! the flows, once each, and the codecs that the plan leaves unsaid.
+//! What a drawing shows, whatever its format: the plan's nodes in their flows, the resources
+//! between the flows, once each, and the codecs that the plan leaves unsaid.
 
 use crate::ast::{Guarantee, ResourceKind};
 use crate::plan::{Plan, PlanNode, PlanResource, Port};

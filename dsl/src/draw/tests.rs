@@ -136,7 +136,6 @@ pub fn two_flows() -> Plan {
 
 /// The reference pipeline: six flows, a node that is used twice, branches, `done`, a delivery.
 pub fn shop() -> Plan {
-    use NodeKind::{Sink, Source, Transform};
     let mut shop = Shop::default();
     shop.plan.file = "flows/ecommerce.flow".into();
     shop.plan.profile = "local".into();
@@ -151,9 +150,15 @@ pub fn shop() -> Plan {
     shop.resource(ResourceKind::Table, "invoices", named("Invoice"));
     shop.resource(ResourceKind::Table, "customers", named("Customer"));
     shop.resource(ResourceKind::Table, "sales", line());
-    let coded = Ty::Base64(Box::new(json_of(line())));
-    let batch = |ty| Ty::Batch(Box::new(ty));
+    shop_front(&mut shop);
+    shop_back(&mut shop);
+    shop.plan
+}
 
+/// Ingest and gateway.
+fn shop_front(shop: &mut Shop) {
+    use NodeKind::{Sink, Source, Transform};
+    let line = || named("Line");
     let flow = shop.flow("ingest");
     let nodes = [
         ("file.read", Source),
@@ -171,6 +176,15 @@ pub fn shop() -> Plan {
     shop.plan.graph[ingest[3]].input = Some(json_of(line()));
     shop.plan.graph[made[2]].encodes = Some(json_of(line()));
     shop.errors(flow, &made[1..]);
+}
+
+/// The readers of the stream, and the load.
+fn shop_back(shop: &mut Shop) {
+    use NodeKind::{Sink, Source, Transform};
+    let line = || named("Line");
+    let ndjson = |ty| Ty::Ndjson(Box::new(ty));
+    let coded = Ty::Base64(Box::new(json_of(line())));
+    let batch = |ty| Ty::Batch(Box::new(ty));
 
     let flow = shop.flow("archive");
     let nodes = [
@@ -212,7 +226,6 @@ pub fn shop() -> Plan {
     let nodes = [("staging.read", Source), ("sales.copy", Sink)];
     let made = shop.chain(flow, &nodes, &[Ty::Object(Box::new(ndjson(line())))]);
     shop.errors(flow, &made[1..]);
-    shop.plan
 }
 
 #[test]

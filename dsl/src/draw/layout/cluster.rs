@@ -1,7 +1,7 @@
 //! One flow: its nodes in ranks, and at its right what only failures and `done` events reach.
 //!
-//! Lines to the right side leave their nodes sideways and join in one upright line for each receiver
-//! (a bus), so that the errors of a flow are one quiet line.
+//! Lines to the right side leave their nodes sideways and join in one upright line for each
+//! receiver (a bus), so that the errors of a flow are one quiet line.
 
 use super::geometry::{Path, Point, Rect};
 use super::layered::{Block, Layered, Link, layered};

@@ -6,7 +6,8 @@
 
 use std::collections::VecDeque;
 
-/// A box to place, by how far it reaches from its anchor; the anchor is where lines usually meet it.
+/// A box to place, by how far it reaches from its anchor; the anchor is where lines usually meet
+/// it.
 #[derive(Clone, Copy, Debug)]
 pub struct Block {
     /// To the left of the anchor.

@@ -320,8 +320,8 @@ impl<'a> Page<'a> {
         clusters.chain(boxes).filter(|r| wanted(r)).map(|r| r.right()).fold(MARGIN, f64::max)
     }
 
-    /// From a node of a flow to the bus: sideways where nothing stands right of it, else through the
-    /// gap below.
+    /// From a node of a flow to the bus: sideways where nothing stands right of it, else through
+    /// the gap below.
     fn branch(&self, node: usize, bus: f64, shift: f64) -> (Path, f64) {
         let rect = self.scene.boxes[node];
         let y = rect.center().y;

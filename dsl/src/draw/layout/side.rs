@@ -1,5 +1,5 @@
-//! Lines within a flow to what only failures and `done` events reach: they leave their nodes sideways
-//! and join in one upright line for each receiver, the bus.
+//! Lines within a flow to what only failures and `done` events reach: they leave their nodes
+//! sideways and join in one upright line for each receiver, the bus.
 
 use super::cluster::{BUS, Flow, TAIL};
 use super::geometry::{Path, Point, Rect};
@@ -67,8 +67,8 @@ impl Flow<'_> {
         self.push_label(at, edges[0]);
     }
 
-    /// From a node sideways towards its bus: straight, where nothing stands in the way, else through
-    /// the gap below or above. Gives the line and the height at which it meets the bus.
+    /// From a node sideways towards its bus: straight, where nothing stands in the way, else
+    /// through the gap below or above. Gives the line and the height at which it meets the bus.
     fn branch(&self, node: usize, target: Rect) -> (Path, f64) {
         let from = self.inner.boxes[&node];
         let start = Point::new(from.right(), from.center().y);

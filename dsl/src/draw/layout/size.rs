@@ -1,5 +1,5 @@
-//! How large texts and boxes are. A drawing cannot ask the font of its reader, so widths are those of
-//! the widest usual fonts.
+//! How large texts and boxes are. A drawing cannot ask the font of its reader, so widths are those
+//! of the widest usual fonts.
 
 use super::super::model::{Cluster, Node, Shape};
 use crate::ast::ResourceKind;
@@ -38,8 +38,8 @@ pub fn name_width(cluster: &Cluster) -> f64 {
     cluster.name.width() as f64 * TITLE_FONT * BOLD
 }
 
-/// The lines of a node: its name, and what stands smaller below it. The verbs of resources that only
-/// take failures are cut at the dot, to be narrow.
+/// The lines of a node: its name, and what stands smaller below it. The verbs of resources that
+/// only take failures are cut at the dot, to be narrow.
 pub fn lines_of(node: &Node) -> (String, Option<String>) {
     match node.label.rsplit_once('.') {
         Some((name, verb)) if node.side => (name.to_owned(), Some(format!(".{verb}"))),

@@ -142,7 +142,8 @@ fn node_box(node: &Node, rect: Rect) -> String {
 /// A text around a point of its base line.
 fn centered(class: &str, x: f64, y: f64, font: f64, text: &str) -> String {
     format!(
-        "<text class=\"{class}\" x=\"{}\" y=\"{}\" font-size=\"{font}\" text-anchor=\"middle\">{}</text>",
+        "<text class=\"{class}\" x=\"{}\" y=\"{}\" font-size=\"{font}\" \
+         text-anchor=\"middle\">{}</text>",
         short(x),
         short(y),
         escape(text),
