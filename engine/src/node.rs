@@ -251,7 +251,8 @@ impl Output {
     }
 
     /// For decoders: when everything before is settled, the source may resume here. Called in every
-    /// call, as the place may be the same as before.
+    /// call, as the place may be the same as before; in `finish` it takes the place of what the last
+    /// call that kept something has said.
     pub fn resume_at(&mut self, resume: Resume) {
         self.decodes = true;
         self.resume = Some(Arc::new(resume));

@@ -44,8 +44,8 @@ pub(crate) struct SourceFacts {
 #[derive(Debug, Default)]
 pub(crate) struct Notes {
     pub failures: Vec<Failed>,
-    /// The earliest place that any decoder can resume at.
-    pub resume: Option<Arc<Resume>>,
+    /// The last place that each decoder said it can resume at.
+    resumes: SmallVec<[(usize, Arc<Resume>); 1]>,
     /// Records made, by decoder.
     made: SmallVec<[(usize, u64); 1]>,
     /// By `batch` node and partition: everything before this sequence number is in batches that
@@ -77,6 +77,7 @@ pub(crate) struct Dead {
 pub(crate) struct Completed {
     pub id: ReadId,
     pub outcome: Outcome,
+    /// The earliest place of all decoders.
     pub resume: Option<Arc<Resume>>,
     /// Records that decoders made out of it; `None` = its rows are the records.
     pub made: Option<u64>,
@@ -108,11 +109,12 @@ impl Origin {
         self.named.is_some()
     }
 
-    pub fn resume_at(&self, resume: &Arc<Resume>) {
+    /// Decoder number `node` can resume here, when the read is settled.
+    pub fn resume_at(&self, node: usize, resume: &Arc<Resume>) {
         let mut notes = self.notes();
-        let earlier = notes.resume.as_ref().is_none_or(|known| resume.offset < known.offset);
-        if earlier {
-            notes.resume = Some(resume.clone());
+        match notes.resumes.iter_mut().find(|(known, _)| *known == node) {
+            Some((_, last)) => *last = resume.clone(),
+            None => notes.resumes.push((node, resume.clone())),
         }
     }
 
@@ -156,10 +158,12 @@ impl Origin {
             true => Verdict::Failed,
             false => Verdict::Settled,
         };
+        let resumes = notes.resumes.into_iter().map(|(_, resume)| resume);
+        let resume = resumes.min_by_key(|resume| resume.offset);
         Completed {
             id: self.id,
             outcome: Outcome { verdict, failures: notes.failures },
-            resume: notes.resume,
+            resume,
             made: notes.made.iter().map(|(_, records)| *records).max(),
             anchors: notes.anchors,
         }

@@ -103,9 +103,9 @@ fn the_earliest_resume_and_the_latest_anchor_count() {
     let (ack, completions) = read(false);
     let partition = testing::ids("orders/0", 0, 1).partition;
     for origin in ack.origins() {
-        for offset in [30, 20, 40] {
+        for (node, offset) in [(1, 10), (2, 20), (1, 30)] {
             let resume = crate::batch::Resume { offset, ..Default::default() };
-            origin.resume_at(&Arc::new(resume));
+            origin.resume_at(node, &Arc::new(resume));
         }
         for end in [10, 30, 20] {
             let anchor = origin::Anchor { node: 4, partition: partition.clone(), end };

@@ -173,3 +173,6 @@ fn port_equations(node: &Node, edges: &[Arc<Edge>]) -> Vec<Result<(), Equation>>
     }
     checks
 }
+
+#[cfg(test)]
+mod tests;

@@ -112,8 +112,10 @@ impl Step {
         if out.decodes {
             ack.decoded(self.node.index.index(), out.made);
         }
-        if let (Some(resume), Some(origin)) = (&out.resume, ack.origins().last()) {
-            origin.resume_at(resume);
+        let of = if given.is_some() { Some(&ack) } else { self.held.as_ref() };
+        if let (Some(resume), Some(origin)) = (&out.resume, of.and_then(|ack| ack.origins().last()))
+        {
+            origin.resume_at(self.node.index.index(), resume);
         }
         let kept = out.kept;
         let pieces = self.pieces(&mut out);

@@ -261,7 +261,7 @@ pub fn pass(rows: Rows, out: &mut Output) -> Result<(), Fault> {
 
 /// Sends even numbers to `out`, odd ones to `rejected`.
 pub fn evens(rows: Rows, out: &mut Output) -> Result<(), Fault> {
-    let even: Vec<bool> = texts(&rows).iter().map(|text| number(text) % 2 == 0).collect();
+    let even: Vec<bool> = texts(&rows).iter().map(|text| number(text).is_multiple_of(2)).collect();
     let odd = BooleanArray::from(even.iter().map(|even| !even).collect::<Vec<bool>>());
     let even = BooleanArray::from(even);
     out.send_kept(&rows, &even, rows.filter(&even).columns);
