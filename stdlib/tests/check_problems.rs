@@ -95,6 +95,10 @@ fn wires() {
 #[test]
 fn graph() {
     gives("flow a { lines() -> drop }", &["E0501 a"]);
+    gives("flow a {\n let e = errors\n lines() -> drop }", &["E0501 a", "E0506 e"]);
+    gives("flow a {\n let x = lines()\n let e = x.errors\n x -> drop }", &["E0501 a", "E0506 e"]);
+    gives("flow a {\n lines() -> drop\n errors -> drp }", &["E0201 drp"]);
+    gives("flow a {\n lines() -> drop\n errors }", &["E0505 errors"]);
     gives("flow a { lines() -> orders.write -> drop\nerrors -> drop }", &["E0502 ->"]);
     gives("flow a { lines() -> orders.read\nerrors -> drop }", &["E0503 ->"]);
     gives(

@@ -128,6 +128,12 @@ impl Draft {
         self.of_flow(flow).into_iter().filter(source).collect()
     }
 
+    /// The sinks of all flows.
+    pub fn sinks(&self) -> Vec<NodeIndex> {
+        let sink = |node: &NodeIndex| self.graph[*node].kind == NodeKind::Sink;
+        self.graph.node_indices().filter(sink).collect()
+    }
+
     /// `node` and the nodes before it, nearest first, as long as records come by `out` of one
     /// sender.
     pub fn upstream(&self, node: NodeIndex) -> Vec<NodeIndex> {

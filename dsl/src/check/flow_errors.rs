@@ -7,10 +7,11 @@ use super::flow::Builder;
 use super::types;
 use crate::ast::ResourceKind;
 use crate::plan::{PlanEdge, Port};
-use crate::problem::Problem;
+use crate::problem::{Problem, Severity};
 use crate::span::{Name, Span};
 use crate::ty::Ty;
 use petgraph::graph::NodeIndex;
+use petgraph::visit::EdgeRef;
 
 impl<'a> Builder<'_, 'a> {
     /// Draws the edges of `errors` and `done`; reports failures that go nowhere.
@@ -26,16 +27,21 @@ impl<'a> Builder<'_, 'a> {
                 self.draft.graph.add_edge(source, target, edge);
             }
         }
-        let errors = targets(Sender::Errors);
+        let ending = self.draft.leading(self.draft.sinks());
+        let mut errors = targets(Sender::Errors);
+        errors.retain(|target| ending[target.index()]);
         // What handles failures has nobody behind it: when it fails, the run fails.
         let handlers = self.draft.reachable(errors.iter().copied());
+        // A connection that is wrong in itself was reported; it is no missing one.
+        let wrong = self.cx.problems.iter().any(|problem| problem.severity == Severity::Error);
         let failing: Vec<NodeIndex> = self
             .draft
             .of_flow(self.flow)
             .into_iter()
             .filter(|node| {
                 let note = self.draft.note(*node);
-                !note.fails.is_empty() && !note.caught && !handlers[node.index()]
+                let caught = note.caught && (wrong || self.handled(*node, &ending));
+                !note.fails.is_empty() && !caught && !handlers[node.index()]
             })
             .collect();
         for target in &errors {
@@ -44,9 +50,16 @@ impl<'a> Builder<'_, 'a> {
                 self.draft.graph.add_edge(*node, *target, edge);
             }
         }
-        if !self.body.used.contains("errors") && !failing.is_empty() {
+        let said = wrong && self.body.used.contains("errors");
+        if errors.is_empty() && !failing.is_empty() && !said {
             unhandled(self.cx, self.draft, name, &failing);
         }
+    }
+
+    /// Whether the failures of a node reach a sink by a connection of their own.
+    fn handled(&self, node: NodeIndex, ending: &[bool]) -> bool {
+        let mut edges = self.draft.graph.edges(node);
+        edges.any(|edge| edge.weight().port == Port::Errors && ending[edge.target().index()])
     }
 }
 

@@ -10,6 +10,9 @@ use crate::span::Span;
 use crate::spec::NodeSpec;
 use crate::ty::Ty;
 
+/// Arms of one `route`, `else` included.
+const ROUTE_ARMS_MAX: usize = 33;
+
 impl<'a> Builder<'_, 'a> {
     /// `where cond`
     pub fn where_stage(
@@ -23,7 +26,7 @@ impl<'a> Builder<'_, 'a> {
             return self.wrong_stage(at, cond);
         };
         let tap = taps[0].clone();
-        let cond = expr::check(self.cx, cond, &self.scope(Some(&tap)), Some(&Ty::Bool));
+        let cond = expr::condition(self.cx, cond, &self.scope(Some(&tap)));
         let narrowed = in_batch(&tap.ty, |ty| narrow::by(ty, &cond));
         let mut node = self.blank_node("where", spec, at);
         (node.input, node.output) = (Some(tap.ty.clone()), Some(narrowed.clone()));
@@ -89,8 +92,7 @@ impl<'a> Builder<'_, 'a> {
         let scope = self.scope(Some(&tap));
         let (mut conditions, mut types) = (Vec::new(), Vec::new());
         for (cond, _) in arms {
-            let cond =
-                cond.as_ref().map(|cond| expr::check(self.cx, cond, &scope, Some(&Ty::Bool)));
+            let cond = cond.as_ref().map(|cond| expr::condition(self.cx, cond, &scope));
             types.push(match &cond {
                 Some(cond) => in_batch(&tap.ty, |ty| narrow::by(ty, cond)),
                 None => tap.ty.clone(),
@@ -117,6 +119,11 @@ impl<'a> Builder<'_, 'a> {
 
     /// E0507: the last arm, and no other, is `else`.
     fn route_arms(&mut self, at: Span, arms: &'a [(Option<ast::Expr>, Chain)]) {
+        if arms.len() > ROUTE_ARMS_MAX {
+            let what = format!("route with {} arms", arms.len());
+            let instead = format!("at most {ROUTE_ARMS_MAX}: put a second `route` behind `else`");
+            self.cx.unsupported(at, &what, &instead);
+        }
         match arms.iter().position(|(cond, _)| cond.is_none()) {
             None => {
                 let message = "`route` does not say where the other records go";
