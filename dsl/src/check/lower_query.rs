@@ -2,7 +2,7 @@
 
 use super::cx::{Cx, QueryDecl};
 use super::profile::Profile;
-use super::suggest;
+use super::{query, suggest};
 use crate::ast::{Arg, Call, ExprKind, ResourceKind, TemplatePart, TestStep};
 use crate::plan::PlanQuery;
 use crate::problem::Problem;
@@ -30,6 +30,7 @@ pub(crate) fn check(cx: &mut Cx) {
         for arg in chart.and_then(|chart| chart.args.as_deref()).unwrap_or_default() {
             column(cx, arg);
         }
+        query::check(cx, on, sql, chart);
     }
     let steps: Vec<&TestStep> = cx.decls.tests.iter().flat_map(|test| test.steps).collect();
     for step in steps {

@@ -30,6 +30,7 @@ mod node_wire;
 mod options;
 mod ports;
 mod profile;
+mod query;
 mod record;
 mod record_fit;
 mod scope;

@@ -6,6 +6,7 @@
 
 mod aggregate;
 mod assemble;
+mod cast;
 mod check;
 mod coerce;
 pub mod decimal;
@@ -15,6 +16,7 @@ mod functions;
 pub mod literal;
 mod names;
 mod operators;
+mod order;
 mod problem;
 mod query;
 mod scalar;

@@ -67,7 +67,7 @@ impl Checker<'_> {
                 called(Func::Strpos, args.collect(), Ty::Int, at)
             }
             "add_months" => self.add_months(args, at),
-            "to_char" => self.to_char(args, at),
+            "to_char" => self.formatted(args, at),
             _ => poison(at),
         }
     }
@@ -183,7 +183,7 @@ impl Checker<'_> {
     }
 
     /// `to_char(timestamp or number, 'format')`; the format is known now, so that it is checked.
-    fn to_char(&mut self, mut args: Vec<Expr>, at: Range<usize>) -> Expr {
+    fn formatted(&mut self, mut args: Vec<Expr>, at: Range<usize>) -> Expr {
         let format_at = args[1].at.0.clone();
         let ExprKind::Literal(Value::Text(text)) = &args[1].kind else {
             self.unsupported("a computed format", &format_at, "write the format: `'YYYY-MM'`");
