@@ -28,7 +28,8 @@ pub use stores::MemoryCheckpoints;
 use crate::batch::{PAYLOAD, Partition, Resume, RowIds, Rows};
 use crate::ctx::{Ctx, NodeCtx, SystemClock};
 use crate::fault::{Fault, RowFault};
-use crate::node::{Output, Transform};
+use crate::node::{Output, Sink, Source, Transform};
+use crate::registry::Open;
 use crate::summary::Counters;
 use arrow_array::cast::AsArray;
 use arrow_array::{ArrayRef, BinaryArray, RecordBatch};
@@ -156,6 +157,49 @@ pub fn node_ctx_in(ctx: &Ctx, plan: &Arc<Plan>, node: NodeIndex) -> NodeCtx {
 pub fn fed(ctx: NodeCtx) -> (NodeCtx, watch::Sender<bool>) {
     let (feeders, feeders_ended) = watch::channel(false);
     (NodeCtx { feeders_ended, ..ctx }, feeders)
+}
+
+/// Opens a node that the registry lists as a transform.
+///
+/// # Errors
+/// What the node returns.
+///
+/// # Panics
+/// It is no transform.
+pub fn open_transform(open: &Open, ctx: NodeCtx) -> Result<Box<dyn Transform>, Fault> {
+    match open {
+        Open::Transform(open) => open(ctx),
+        _ => panic!("`{}` is not opened as a transform", ctx.node.op),
+    }
+}
+
+/// Opens a node that the registry lists as a sink; then [`Sink::write`] shows what it stores,
+/// refuses and wants again.
+///
+/// # Errors
+/// What the node returns.
+///
+/// # Panics
+/// It is no sink.
+pub async fn open_sink(open: &Open, ctx: NodeCtx) -> Result<Box<dyn Sink>, Fault> {
+    match open {
+        Open::Sink(open) => open(ctx).await,
+        _ => panic!("`{}` is not opened as a sink", ctx.node.op),
+    }
+}
+
+/// Opens a node that the registry lists as a source.
+///
+/// # Errors
+/// What the node returns.
+///
+/// # Panics
+/// It is no source.
+pub async fn open_source(open: &Open, ctx: NodeCtx) -> Result<Box<dyn Source>, Fault> {
+    match open {
+        Open::Source(open) => open(ctx).await,
+        _ => panic!("`{}` is not opened as a source", ctx.node.op),
+    }
 }
 
 /// What a transform answered to one call.

@@ -31,6 +31,8 @@ impl Chain {
             if let Err(stop) = self.work(vec![Work::Apply { step: 0, batch }]).await {
                 return self.fail(stop);
             }
+            // A batch may be milliseconds of work: let those waiting for input or output in between.
+            tokio::task::yield_now().await;
         }
         for step in 0..self.steps.len() {
             let finished = match self.steps[step].finish() {

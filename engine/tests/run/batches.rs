@@ -131,3 +131,45 @@ async fn after_a_failure_the_same_batches_come_out_and_no_row_twice() {
         assert_eq!(bucket.objects().concat(), (0..140).collect::<Vec<_>>(), "write {crash}");
     }
 }
+
+/// The rows are copied by two branches, each with a `batch` of its own, and the clock closes many.
+fn two_branches(from: u64, left: Store, right: Store) -> (Bench, Arc<SourceSeen>) {
+    let pause = Duration::from_millis(70);
+    let numbers = Numbers { from, pause, ..Numbers::new(&[7; 12]) };
+    let seen = numbers.seen.clone();
+    let mut bench = Bench::new();
+    let source = bench.source("numbers", numbers);
+    for (name, max, store) in [("left", 10, left), ("right", 17, right)] {
+        let wait = Value::Duration(100 * SECOND / 1000);
+        let options = [("max", Value::Int(max)), ("wait", wait)];
+        let batch = bench.engine("batch", NodeKind::Transform, &options);
+        bench.plan.graph[batch].id = format!("test/{name} batch");
+        let takes: fn(u64) -> Duration = |first| Duration::from_millis(first * 37 % 400);
+        let limits = SinkLimits { concurrency: 3, ..store.limits };
+        let sink = bench.sink(name, Store { takes, ..store.with(limits) });
+        bench.chain(&[source, batch, sink]);
+    }
+    (bench, seen)
+}
+
+#[tokio::test(start_paused = true)]
+async fn killed_at_any_moment_every_row_is_in_one_batch_of_each_branch() {
+    for killed_ms in (0..2000).step_by(23) {
+        let (left, right) = (Bucket::default(), Bucket::default());
+        let checkpoints = MemoryCheckpoints::default();
+        let mut from = 0;
+        for killed_ms in [killed_ms, 300, 1_000_000] {
+            let (mut bench, seen) = two_branches(from, left.sink(None), right.sink(None));
+            bench.ctx.checkpoints = Arc::new(checkpoints.clone());
+            tokio::select! {
+                report = bench.run() => assert_eq!(errors(&report), [""; 0]),
+                () = sleep(Duration::from_millis(killed_ms)) => (),
+            }
+            from = seen.committed().unwrap_or(from);
+        }
+        assert_eq!(from, 84);
+        for bucket in [left, right] {
+            assert_eq!(bucket.objects().concat(), (0..84).collect::<Vec<_>>(), "{killed_ms} ms");
+        }
+    }
+}

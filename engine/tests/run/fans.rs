@@ -108,3 +108,30 @@ async fn an_elided_node_passes_rows_through_unopened() {
     assert!(of(&report.summary, "layer").hidden);
     assert_eq!(store.calls()[0].ids, testing::ids_at("numbers", 0, 2, 0));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_branches_on_many_threads_lose_nothing() {
+    let (store, odd) = (Store::new(), Store::new());
+    let mut bench = Bench::new();
+    bench.ctx.channel_batches = 1;
+    bench.ctx.in_flight_rows_max = 500;
+    let sink = bench.sink("store", store.clone());
+    let to_odd = bench.sink("odd", odd.clone());
+    let mut seen = Vec::new();
+    for name in ["one", "two", "three"] {
+        let numbers = Numbers { name, ..Numbers::new(&[9; 300]) };
+        seen.push(numbers.seen.clone());
+        let source = bench.source(name, numbers);
+        let filter = bench.transform("evens", evens);
+        let batch =
+            bench.engine("batch", NodeKind::Transform, &[("max", dsl::value::Value::Int(20))]);
+        bench.plan.graph[batch].id = format!("test/{name} batch");
+        bench.chain(&[source, filter, batch, sink]);
+        bench.edge(filter, Port::Named("rejected".into()), to_odd);
+        bench.chain(&[source, sink]);
+    }
+    let report = bench.run().await;
+    assert_eq!(errors(&report), [""; 0]);
+    assert_eq!((store.numbers().len(), odd.numbers().len()), (3 * 4050, 3 * 1350));
+    assert!(seen.iter().all(|seen| seen.committed() == Some(2700)));
+}

@@ -124,6 +124,9 @@ pub struct Numbers {
     pub at: u64,
     pub stopped: Arc<AtomicBool>,
     pub fed: Option<tokio::sync::watch::Receiver<bool>>,
+    /// Time between two reads.
+    pub pause: std::time::Duration,
+    pub next_at: Option<tokio::time::Instant>,
     /// Answers, before any rows, in order.
     pub faults: Arc<Mutex<VecDeque<Fault>>>,
 }
@@ -162,6 +165,8 @@ impl Numbers {
             at: 0,
             stopped: Arc::default(),
             fed: None,
+            pause: std::time::Duration::ZERO,
+            next_at: None,
             faults: Arc::default(),
         }
     }
@@ -179,6 +184,12 @@ impl Source for Numbers {
                 panic!("on purpose");
             }
             return Err(fault);
+        }
+        let pause = self.pause;
+        if !pause.is_zero() && self.next < self.reads.len() {
+            let at = *self.next_at.get_or_insert_with(|| tokio::time::Instant::now() + pause);
+            tokio::time::sleep_until(at).await;
+            self.next_at = None;
         }
         while let Some(rows) = self.reads.get(self.next).copied() {
             if self.stopped.load(Ordering::Relaxed) {
@@ -293,6 +304,8 @@ pub struct Store {
     /// All calls, in order, as they came.
     pub calls: Arc<Mutex<Vec<Rows>>>,
     pub closed: Arc<AtomicBool>,
+    /// How long each write takes, by the first sequence number.
+    pub takes: fn(u64) -> std::time::Duration,
     /// Writes wait here; without permits they hang.
     pub gate: Option<Arc<tokio::sync::Semaphore>>,
 }
@@ -306,7 +319,14 @@ impl Store {
         answer: impl Fn(&Rows, usize) -> Result<Written, Fault> + Send + Sync + 'static,
     ) -> Store {
         let (calls, closed) = (Arc::default(), Arc::default());
-        Store { limits: SinkLimits::default(), answer: Arc::new(answer), calls, closed, gate: None }
+        Store {
+            limits: SinkLimits::default(),
+            answer: Arc::new(answer),
+            calls,
+            closed,
+            takes: |_| std::time::Duration::ZERO,
+            gate: None,
+        }
     }
 
     pub fn with(mut self, limits: SinkLimits) -> Store {
@@ -341,6 +361,7 @@ impl Sink for Store {
         if let Some(gate) = &self.gate {
             gate.acquire().await.unwrap().forget();
         }
+        tokio::time::sleep((self.takes)(rows.ids.first().unwrap_or(0))).await;
         let call = {
             let mut calls = self.calls.lock().unwrap();
             calls.push(rows.clone());
