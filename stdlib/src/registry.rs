@@ -40,12 +40,14 @@ pub fn specs() -> Vec<&'static NodeSpec> {
 /// All nodes as a run opens them; the verbs of resources work on `services`.
 pub fn registry(services: Arc<Services>) -> Registry {
     let mut nodes = Registry::default();
+    nodes.add(&file_read::SPEC, file_read::open());
     nodes.add(&csv_decode::SPEC, csv_decode::open());
     nodes.add(&json_decode::SPEC, json_decode::open());
     nodes.add(&json_encode::SPEC, json_encode::open());
     nodes.add(&base64_decode::SPEC, base64_decode::open());
     nodes.add(&base64_encode::SPEC, base64_encode::open());
     nodes.add(&text_join::SPEC, text_join::open());
+    nodes.add(&text_lines::SPEC, text_lines::open());
     nodes.add(&where_::SPEC, where_::open());
     nodes.add(&map::SPEC, map::open());
     nodes.add(&route::SPEC, route::open());

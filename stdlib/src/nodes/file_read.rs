@@ -1,29 +1,198 @@
 //! `file.read`: reads a file, once, and remembers how far it has been delivered.
 
-#[allow(unused_imports)]
-use dsl::ast::ResourceKind;
-#[allow(unused_imports)]
+mod place;
+
+use arrow_array::{BinaryArray, RecordBatch};
+use async_trait::async_trait;
 use dsl::spec::*;
+use dsl::ty::Ty;
+use dsl::value::Value;
+use engine::batch::{Partition, Resume, RowIds};
+use engine::ctx::{Checkpoints, NodeCtx};
+use engine::fault::Fault;
+use engine::node::{Read, Source, SourceRows};
+use engine::registry::Open;
+use engine::schema::arrow_schema;
+use place::{Found, Place};
+use std::fs::File;
+use std::io::{Read as _, Seek, SeekFrom};
+use std::sync::Arc;
+use tokio::task::JoinHandle;
 
 /// What the node says of itself.
 pub const SPEC: NodeSpec = NodeSpec {
     path: "file.read",
     summary: "Reads a file, once, and remembers how far it has been delivered.",
+    doc: "\
+The bytes leave in chunks of 1 MiB; a decoder (`csv.decode`, `text.lines`) puts rows together again
+that a chunk cuts. A path in a `.flow` file is relative to that file.
+
+What has been stored is remembered with the content of the file: a second run over the same file
+sends nothing again and says how much was delivered before (`rows delivered before`, `bytes
+delivered before`). A file that has grown goes on where it ended, so it must grow by whole rows; one
+with other content is read from its start, and the log says so. `flowc run --from-start` forgets.
+
+The rows are numbered within the content of the file (its BLAKE3 hash), so that rows that are sent
+again after a crash are recognised wherever they were stored before.",
     kind: NodeKind::Source,
-    resource: None,
     signatures: &["-> bytes"],
     options: &[OptionSpec {
         name: "path",
         ty: OptionTy::Path,
         positional: true,
-        default: None,
         required: true,
-        range: None,
         doc: "The file.",
         example: "\"data/orders.csv\"",
         ..OPTION
     }],
-    fails: &[],
     delivery: Delivery { replays: true, holds_ack: false, idempotent: false },
+    examples: &[Example {
+        title: "The lines of a file.",
+        flow: r#"
+flow example : at_least_once {
+  file.read("words.txt") -> text.lines -> log
+}
+"#,
+        files: &[("words.txt", "tea\ncoffee\n")],
+        ..EXAMPLE
+    }],
     ..BLANK
 };
+
+/// Bytes of a chunk.
+const CHUNK: usize = 1 << 20;
+
+/// How it is opened.
+pub fn open() -> Open {
+    Open::Source(Box::new(|ctx| {
+        Box::pin(async move { Ok(Box::new(FileRead::open(&ctx).await?) as _) })
+    }))
+}
+
+/// A file on its way to the next chunk, and the chunk.
+type Chunk = JoinHandle<(File, std::io::Result<Vec<u8>>)>;
+
+struct FileRead {
+    path: String,
+    place: Place,
+    checkpoints: Arc<dyn Checkpoints>,
+    partition: Arc<Partition>,
+    arrival_ns: i64,
+    /// Where the next chunk begins.
+    at: u64,
+    /// For the decoder, with the first rows.
+    resumed: Option<Arc<Resume>>,
+    /// The chunk that is being read.
+    next: Option<Chunk>,
+    ended: bool,
+}
+
+impl FileRead {
+    async fn open(ctx: &NodeCtx) -> Result<FileRead, Fault> {
+        let path = ctx.node.options.get("path").and_then(Value::as_text).unwrap_or_default();
+        let checkpoints = ctx.run.checkpoints.clone();
+        let Found { place, mut file, partition, resume, arrival_ns, changed } =
+            place::find(path, &ctx.node.id, &checkpoints, ctx.run.from_start).await?;
+        if changed {
+            let what = "is not the file that was read before: reading it from its start";
+            (ctx.run.log)(&format!("`{path}` {what}"));
+        }
+        if let Some(resume) = &resume {
+            ctx.counters.add("rows delivered before", resume.record);
+            ctx.counters.add("bytes delivered before", resume.offset);
+        }
+        let at = resume.as_ref().map_or(0, |resume| resume.offset);
+        file.seek(SeekFrom::Start(at)).map_err(|error| unreadable(path, &error))?;
+        let mut source = FileRead {
+            path: path.into(),
+            checkpoints,
+            partition: Arc::new(Partition { id: partition, name: path.into() }),
+            arrival_ns,
+            at,
+            resumed: resume.map(Arc::new),
+            next: None,
+            // An empty file is one empty chunk, so that a decoder can say what is missing.
+            ended: at > 0 && at == place.length,
+            place,
+        };
+        source.read_on(file);
+        Ok(source)
+    }
+
+    /// Begins to read the next chunk, off the threads that carry the graph.
+    fn read_on(&mut self, mut file: File) {
+        let len = (self.place.length - self.at).min(CHUNK as u64);
+        self.next = Some(tokio::task::spawn_blocking(move || {
+            let mut bytes = Vec::with_capacity(len as usize);
+            let read = (&mut file).take(len).read_to_end(&mut bytes);
+            (file, read.map(|_| bytes))
+        }));
+    }
+
+    fn rows(&mut self, chunk: Vec<u8>) -> SourceRows {
+        let first = self.at;
+        self.at += chunk.len() as u64;
+        let payload = Arc::new(BinaryArray::from_iter_values([chunk]));
+        let columns = RecordBatch::try_new(arrow_schema(&Ty::Bytes), vec![payload]);
+        SourceRows {
+            columns: columns.expect("one column of payload"),
+            ids: RowIds::range(self.partition.clone(), first, 1, self.arrival_ns),
+            partition: 0,
+            end: self.at,
+            resumed: self.resumed.take(),
+            reply: None,
+        }
+    }
+}
+
+#[async_trait]
+impl Source for FileRead {
+    async fn read(&mut self) -> Result<Read, Fault> {
+        if self.ended {
+            return Ok(Read::End);
+        }
+        // The chunk stays here while it is waited for: nothing is lost when this is dropped.
+        let next = self.next.as_mut().expect("a chunk is being read until the end");
+        let (file, chunk) = next.await.map_err(|error| {
+            let message = format!("reading `{}` was broken off: {error}", self.path);
+            Fault::service("file_unreadable", message)
+        })?;
+        self.next = None;
+        let chunk = chunk.map_err(|error| unreadable(&self.path, &error))?;
+        let wanted = (self.place.length - self.at).min(CHUNK as u64);
+        if (chunk.len() as u64) < wanted {
+            let message = format!("`{}` has become shorter while it was read", self.path);
+            return Err(Fault::service("file_changed", message).help("run again"));
+        }
+        let rows = self.rows(chunk);
+        self.ended = self.at == self.place.length;
+        if !self.ended {
+            self.read_on(file);
+        }
+        Ok(Read::Rows(rows))
+    }
+
+    async fn commit(
+        &mut self,
+        _partition: u32,
+        upto: u64,
+        resume: Option<Arc<Resume>>,
+    ) -> Result<(), Fault> {
+        let plain = Resume { offset: upto, record: 0, line: 1, state: Vec::new() };
+        let resume = resume.map_or(plain, |resume| resume.as_ref().clone());
+        let value = self.place.checkpoint(&self.partition.id, &resume);
+        self.checkpoints.store(vec![(self.place.key.clone(), Some(value))]).await
+    }
+
+    async fn stop(&mut self) -> Result<(), Fault> {
+        self.ended = true;
+        Ok(())
+    }
+}
+
+fn unreadable(path: &str, error: &std::io::Error) -> Fault {
+    Fault::service("file_unreadable", format!("`{path}` cannot be read: {error}"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -108,8 +108,8 @@ fn lenient_takes_what_the_original_client_posts() {
     assert!(decoded.faults.is_empty(), "{:?}", decoded.faults);
     assert_eq!(decoded.ignored_keys, 4);
     let want = |id: &str| {
-        format!(r#"{{"InvoiceNo":"536365","Description":null,"Quantity":6,"InvoiceDate":"#)
-            + &format!(r#""2010-12-01T08:26:00Z","UnitPrice":2.55,"CustomerID":{id}}}"#)
+        let start = r#"{"InvoiceNo":"536365","Description":null,"Quantity":6,"InvoiceDate":"#;
+        format!(r#"{start}"2010-12-01T08:26:00Z","UnitPrice":2.55,"CustomerID":{id}}}"#)
     };
     let id = "\"17850\"";
     assert_eq!(texts(&decoded), [want(id), want(id), want(id), want("null")]);

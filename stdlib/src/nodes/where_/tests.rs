@@ -32,13 +32,14 @@ fn rows() -> Rows {
 /// `where` with a condition and perhaps something at `rejected`.
 fn node(condition: Expr, output: Ty, rejected: bool) -> Where {
     let mut plan = testing::plan(vec![]);
-    let input = Some(record(Ty::Int.nullable()));
+    let ty = record(Ty::Int.nullable());
+    let input = Some(ty.clone());
     let mut node = testing::plan_node("where", NodeKind::Transform, input.clone(), Some(output));
     node.condition = Some(condition);
     let this = plan.graph.add_node(node);
-    let sink = plan.graph.add_node(testing::plan_node("drop", NodeKind::Sink, input.clone(), None));
+    let sink = plan.graph.add_node(testing::plan_node("drop", NodeKind::Sink, input, None));
     let port = if rejected { Port::Named("rejected".into()) } else { Port::Out };
-    plan.graph.add_edge(this, sink, PlanEdge { port, ty: input.unwrap() });
+    plan.graph.add_edge(this, sink, PlanEdge { port, ty });
     Where::new(&testing::node_ctx_in(&testing::ctx(), &Arc::new(plan), this))
 }
 
