@@ -14,7 +14,7 @@ fn gives(body: &str, expected: &[&str]) {
 
 #[test]
 fn names() {
-    gives("flow a { order.read -> drop }", &["E0201 order.read"]);
+    gives("flow a { order.read -> drop }", &["E0201 order"]);
     gives("flow a { orders -> drop }", &["E0201 orders"]);
     gives("flow a { orders.read -> bas64.decode -> drop }", &["E0201 bas64.decode"]);
     gives("flow a { orders.read -> lake.write }", &["E0206 write"]);

@@ -6,6 +6,7 @@ use super::draft::Draft;
 use super::keys::record_in;
 use super::profile::Profile;
 use super::services::{self, Service};
+use super::suggest;
 use super::types;
 use crate::ast::{ProfileBody, ResourceKind};
 use crate::problem::Problem;
@@ -33,7 +34,13 @@ pub(crate) fn check(cx: &mut Cx, draft: &Draft, profiles: &BTreeMap<String, Prof
         .collect();
     for (name, written) in own {
         for resource in &needed {
-            if !written.iter().any(|(bound, _)| bound.node == resource.node) {
+            // A binding of an unknown name that is near is a misspelled one of this.
+            let binds = |(bound, _): &(Name, crate::ast::Expr)| {
+                bound.node == resource.node
+                    || (!cx.decls.resources.contains_key(bound.node.as_str())
+                        && suggest::near(&bound.node, &resource.node))
+            };
+            if !written.iter().any(binds) {
                 unbound(cx, resource, Some(name));
             }
         }

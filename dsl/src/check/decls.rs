@@ -1,6 +1,7 @@
 //! Collects the declarations of a file by name, in whatever order they stand.
 
 use super::cx::{self, Cx, Lazy};
+use super::suggest;
 use crate::ast::{File, Item, ItemKind};
 use crate::problem::Problem;
 use crate::span::{FileId, Name, SourceMap, Span};
@@ -59,6 +60,17 @@ impl<'a> Names<'a> {
         self.0.insert((space, &name.node), name.span);
         space == Space::Value && noun(cx, name)
     }
+}
+
+/// E0201: no resource of that name; `example` declares it.
+pub(crate) fn no_resource(cx: &mut Cx, name: &Name, example: &str) {
+    let names = cx.decls.resources.keys().copied();
+    let help = match suggest::nearest(&name.node, names) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("declare it:  {example}"),
+    };
+    let message = format!("there is no resource `{}`", name.node);
+    cx.report(Problem::error("E0201", message, name.span, "not declared").help(help));
 }
 
 /// E0202: `name` is there already, at `first`.

@@ -1,6 +1,7 @@
 //! Declared resources: what they may hold, their keys, and the bucket of a delivery.
 
 use super::cx::Cx;
+use super::decls;
 use super::draft::whole;
 use super::{suggest, types};
 use crate::ast::{Key, ResourceKind};
@@ -121,14 +122,7 @@ fn unknown_key(cx: &mut Cx, record: &RecordTy, name: &Name, declared: Span) {
 /// A delivery fills a bucket of the same content.
 fn bucket_of(cx: &mut Cx, delivery: &Name, ty: &Ty, span: Span, into: &Name) {
     let Some(bucket) = cx.decls.resources.get_mut(into.node.as_str()) else {
-        let names: Vec<&str> = cx.decls.resources.keys().copied().collect();
-        let message = format!("there is no bucket `{}`", into.node);
-        let problem = Problem::error("E0201", message, into.span, "not declared");
-        let help = match suggest::nearest(&into.node, names) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("declare it: `bucket {} : {ty}`", into.node),
-        };
-        cx.report(problem.help(help));
+        decls::no_resource(cx, into, &format!("bucket {} : {ty}", into.node));
         return;
     };
     bucket.used = true;

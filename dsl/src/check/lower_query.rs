@@ -1,6 +1,7 @@
 //! Queries and tests: the names in them resolve, and a query becomes SQL over one table.
 
 use super::cx::{Cx, QueryDecl};
+use super::decls;
 use super::profile::Profile;
 use super::{query, suggest};
 use crate::ast::{Arg, Call, ExprKind, ResourceKind, TemplatePart, TestStep};
@@ -19,10 +20,11 @@ pub(crate) fn check(cx: &mut Cx) {
         .collect();
     for (_, on, sql, chart) in queries {
         table(cx, on);
+        let known = cx.decls.resources.contains_key(on.node.as_str());
         for part in &sql.parts {
             if let TemplatePart::Hole { expr, .. } = part {
                 match &expr.kind {
-                    ExprKind::Ident(word) if *word == on.node => {}
+                    ExprKind::Ident(word) if *word == on.node || !known => {}
                     _ => hole(cx, expr.span, &on.node),
                 }
             }
@@ -45,7 +47,7 @@ pub(crate) fn check(cx: &mut Cx) {
 /// The table of a query.
 fn table(cx: &mut Cx, on: &Name) {
     let Some(decl) = cx.decls.resources.get_mut(on.node.as_str()) else {
-        return unknown(cx, on, "table", &[ResourceKind::Table]);
+        return decls::no_resource(cx, on, &format!("table {} : …", on.node));
     };
     decl.used = true;
     let (kind, declared) = (decl.kind.node, decl.name.span);
@@ -75,7 +77,7 @@ fn column(cx: &mut Cx, arg: &Arg) {
 fn given(cx: &mut Cx, name: &Name) {
     match cx.decls.resources.get_mut(name.node.as_str()) {
         Some(decl) => decl.used = true,
-        None => unknown(cx, name, "resource", &[]),
+        None => decls::no_resource(cx, name, &format!("stream {} : …", name.node)),
     }
 }
 
@@ -90,22 +92,6 @@ fn run(cx: &mut Cx, name: &Name) {
     let help = match near {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("the flows: `{}`", names.join("`, `")),
-    };
-    cx.report(problem.help(help));
-}
-
-/// E0201 for a name that should be a resource; `kinds` empty = any.
-fn unknown(cx: &mut Cx, name: &Name, what: &str, kinds: &[ResourceKind]) {
-    let fits = |kind: ResourceKind| kinds.is_empty() || kinds.contains(&kind);
-    let resources = cx.decls.resources.values().filter(|decl| fits(decl.kind.node));
-    let names: Vec<&str> = resources.map(|decl| decl.name.node.as_str()).collect();
-    let message = format!("there is no {what} `{}`", name.node);
-    let problem = Problem::error("E0201", message, name.span, "not declared");
-    let near = suggest::nearest(&name.node, names.iter().copied());
-    let help = match near {
-        Some(near) => format!("did you mean `{near}`?"),
-        None if names.is_empty() => format!("declare it: `table {} : …`", name.node),
-        None => format!("there is `{}`", names.join("`, `")),
     };
     cx.report(problem.help(help));
 }

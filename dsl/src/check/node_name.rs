@@ -1,6 +1,7 @@
 //! What the words of a node mean: a `let`, a port, a declared node, a resource's verb, a node of
 //! the language.
 
+use super::decls;
 use super::flow::Builder;
 use super::suggest;
 use crate::ast::{NodeUse, ResourceKind};
@@ -133,11 +134,39 @@ impl<'a> Builder<'_, 'a> {
             self.cx.unsupported(node.call.path_span(), &dotted, instead);
             return Meaning::Wrong;
         }
+        if let Some(kind) = self.resource_of(node, &dotted) {
+            let name = &node.call.path[0];
+            let example = format!("{} {first} : …", kind.word());
+            decls::no_resource(self.cx, name, &example);
+            return Meaning::Wrong;
+        }
+        self.port_misspelled(first);
         let message = format!("there is no node `{dotted}`");
         let span = node.call.path_span();
         let problem = Problem::error("E0201", message, span, "not known here");
         self.cx.report(problem.help(self.nearest_node(&dotted, first)));
         Meaning::Wrong
+    }
+
+    /// The kind of resource whose verb the second word is, where the first is no noun of a node.
+    fn resource_of(&self, node: &NodeUse, dotted: &str) -> Option<ResourceKind> {
+        let [noun, verb] = node.call.path.as_slice() else { return None };
+        let specs = || self.cx.specs.values();
+        let free = specs().filter(|spec| spec.resource.is_none()).map(|spec| spec.path);
+        let is_noun = |path: &str| path.split('.').next() == Some(noun.node.as_str());
+        if free.clone().any(is_noun) || suggest::nearest(dotted, free).is_some() {
+            return None;
+        }
+        specs().filter(|spec| spec.verb() == verb.node).find_map(|spec| spec.resource)
+    }
+
+    /// A misspelled port of the flow: that it is not connected is not said too.
+    fn port_misspelled(&mut self, word: &str) {
+        let ports: [&'static str; 2] =
+            if self.body.is_flow { ["errors", "done"] } else { ["in", "out"] };
+        if let Some(near) = ports.into_iter().find(|port| suggest::near(word, port)) {
+            self.body.used.insert(near);
+        }
     }
 
     fn nearest_node(&self, dotted: &str, first: &str) -> String {

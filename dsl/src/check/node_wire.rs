@@ -207,6 +207,9 @@ impl<'a> Builder<'_, 'a> {
     /// E0310: what arrives has a type, and `as T` claims another.
     pub fn claimed_twice(&mut self, used: &Use<'a>, tap: &Tap) {
         let Some(claim) = &used.node.claim else { return };
+        if unbatched(&tap.ty) == &Ty::Unknown {
+            return;
+        }
         let name = used.node.call.dotted();
         let message = format!("`{name}` knows what arrives: {}", tap.ty);
         let problem = Problem::error("E0310", message, claim.span, "claims it again");

@@ -49,7 +49,10 @@ pub(crate) fn check(cx: &mut Cx, owner: Owner, args: Option<&[Arg]>, scope: &Sco
             None => unnamed.next(),
         };
         let Some(option) = option else {
-            unknown(cx, owner, arg);
+            if let Some(meant) = unknown(cx, owner, arg) {
+                // It was meant to be given: that it is missing is not said too.
+                given.spans.entry(meant.into()).or_insert(arg.value.span);
+            }
             continue;
         };
         let span = arg.name.as_ref().map_or(arg.value.span, |name| name.span);
@@ -88,8 +91,8 @@ fn fill(cx: &mut Cx, owner: Owner, given: &mut Given) {
     }
 }
 
-/// E0203
-fn unknown(cx: &mut Cx, owner: Owner, arg: &Arg) {
+/// E0203; gives the option that was perhaps meant.
+fn unknown(cx: &mut Cx, owner: Owner, arg: &Arg) -> Option<&'static str> {
     let all: Vec<String> = owner
         .options
         .iter()
@@ -103,7 +106,7 @@ fn unknown(cx: &mut Cx, owner: Owner, arg: &Arg) {
         let message = format!("`{}` takes no such argument without a name", owner.name);
         let label = "which option is this?";
         cx.report(Problem::error("E0203", message, arg.value.span, label).help(all));
-        return;
+        return None;
     };
     let near = suggest::nearest(&name.node, owner.options.iter().map(|option| option.name));
     let help = match near {
@@ -114,6 +117,7 @@ fn unknown(cx: &mut Cx, owner: Owner, arg: &Arg) {
     let label = format!("not an option of `{}`", owner.name);
     let problem = Problem::error("E0203", message, name.span, label);
     cx.report(problem.label(owner.span, "of this").help(help));
+    owner.options.iter().map(|option| option.name).find(|option| suggest::near(option, &name.node))
 }
 
 /// A text with holes for each batch, or a constant text.

@@ -152,7 +152,7 @@ fn bindings(cx: &mut Cx, list: &[(Name, Expr)]) -> BTreeMap<String, (Binding, Sp
 /// `orders = kinesis("APIData", shards: 1)`
 fn binding(cx: &mut Cx, name: &Name, expr: &Expr) -> Option<Binding> {
     let Some(decl) = cx.decls.resources.get(name.node.as_str()) else {
-        unknown_resource(cx, name);
+        decls::no_resource(cx, name, &format!("stream {} : …", name.node));
         return None;
     };
     let (kind, keyed, declared) = (decl.kind.node, decl.key.is_some(), decl.name.span);
@@ -244,14 +244,4 @@ fn over_limit(cx: &mut Cx, service: &Service, given: &Given, option: &str, id: &
         format!("{} takes {} to {} (as of {})", service.title, text(min), text(max), quotas.date);
     let help = format!("use `{option}: {}`", text(found.clamp(min, max)));
     cx.report(Problem::error("E0604", message, span, label).help(help));
-}
-
-fn unknown_resource(cx: &mut Cx, name: &Name) {
-    let names: Vec<&str> = cx.decls.resources.keys().copied().collect();
-    let message = format!("there is no resource `{}` to bind", name.node);
-    let help = match suggest::nearest(&name.node, names) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => format!("declare it: `stream {} : …`, or remove this line", name.node),
-    };
-    cx.report(Problem::error("E0201", message, name.span, "not declared").help(help));
 }

@@ -16,6 +16,12 @@ pub(crate) fn nearest<'c>(
         .map(|(_, candidate)| candidate)
 }
 
+/// True when one of two names may be a misspelling of the other.
+pub(crate) fn near(left: &str, right: &str) -> bool {
+    let length = left.chars().count().max(right.chars().count());
+    distance(left, right) <= (length / 3).max(1)
+}
+
 /// Edits between two names; a swap of neighbours is one, another case is none.
 fn distance(left: &str, right: &str) -> usize {
     strsim::osa_distance(&left.to_lowercase(), &right.to_lowercase())
