@@ -83,7 +83,8 @@ fn failures_go_where_they_are_sent() {
 fn rejected_records_leave_by_their_port() {
     let found = edges(
         "flow a {\n let big = lines() -> where .Quantity > 5\n big -> drop\n\
-         big.rejected -> count(\"small\")\n errors -> quarantine.append\n done -> count(\"all\")\n }",
+         big.rejected -> count(\"small\")\n errors -> quarantine.append\n\
+         done -> count(\"all\")\n }",
     );
     assert!(found.contains(&"a/where -rejected-> a/count".to_string()), "{found:#?}");
     assert!(found.contains(&"a/orders.read -done-> a/count#2".to_string()), "{found:#?}");

@@ -47,7 +47,8 @@ fn options() {
     gives("flow a { file.read() -> drop }", &["E0204 file.read"]);
     gives("flow a { lake.read -> lake.put(key: \"x\") \n errors -> drop }", &["E0301 lake.put"]);
     gives(
-        "flow a { file.read(\"x\") -> csv.decode(encoding: \"utf8\") as Line -> drop\nerrors -> drop }",
+        "flow a { file.read(\"x\") -> csv.decode(encoding: \"utf8\") as Line -> drop\n\
+         errors -> drop }",
         &["E0308 \"utf8\""],
     );
 }
@@ -102,7 +103,8 @@ fn graph() {
     gives("flow a { lines() -> orders.write -> drop\nerrors -> drop }", &["E0502 ->"]);
     gives("flow a { lines() -> orders.read\nerrors -> drop }", &["E0503 ->"]);
     gives(
-        "flow a { let x = [orders.read, y] -> base64.encode\nlet y = x -> base64.encode\ny -> drop }",
+        "flow a { let x = [orders.read, y] -> base64.encode\n\
+         let y = x -> base64.encode\ny -> drop }",
         &["E0504 x"],
     );
     gives("node n() -> Line { n() -> out }\nflow a { n() -> drop }", &["E0504 n"]);
@@ -112,7 +114,8 @@ fn graph() {
     gives("flow a { json.encode -> drop }", &["E0506 json.encode"]);
     gives("flow a { lines() -> json.encode catch drop -> drop\nerrors -> drop }", &["E0205 drop"]);
     gives(
-        "flow a { orders.read -> base64.decode catch drop -> json.decode catch quarantine.append -> drop }",
+        "flow a { orders.read -> base64.decode catch drop\n\
+         -> json.decode catch quarantine.append -> drop }",
         &[],
     );
     gives("flow a { [lines(), orders.read] -> drop\nerrors -> drop }", &["E0307 orders.read"]);
