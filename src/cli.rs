@@ -192,6 +192,7 @@ pub enum RowFormat {
 #[command(after_help = "\
 Examples:
   flowc show flows/ecommerce.flow invoices
+  flowc show flows/ecommerce.flow quarantine            the failed records, with their reasons
   flowc show flows/ecommerce.flow orders --format jsonl --limit 1
   flowc show flows/ecommerce.flow sales --format csv --limit 0 > sales.csv")]
 pub struct ShowArgs {
@@ -204,6 +205,9 @@ pub struct ShowArgs {
     /// How the rows are printed: table, jsonl or csv
     #[arg(long, default_value = "table", hide_possible_values = true)]
     pub format: RowFormat,
+    /// Print one object of a bucket as it is
+    #[arg(long, value_name = "KEY")]
+    pub key: Option<String>,
     /// Rows at most; 0 = all
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub limit: usize,

@@ -48,17 +48,18 @@ const WIDTH_MIN: usize = 40;
 
 /// How standard output looks.
 pub fn out_style(when: When, env: &Env) -> Style {
-    let table = comfy_table::Table::new();
-    let terminal = io::stdout().is_terminal();
-    style(when, env, terminal, table.width().filter(|_| terminal))
+    let out = io::stdout();
+    style(when, env, out.is_terminal(), columns(terminal_size::terminal_size_of(out)))
 }
 
 /// How standard error looks.
 pub fn err_style(when: When, env: &Env) -> Style {
-    let mut table = comfy_table::Table::new();
-    table.use_stderr();
-    let terminal = io::stderr().is_terminal();
-    style(when, env, terminal, table.width().filter(|_| terminal))
+    let err = io::stderr();
+    style(when, env, err.is_terminal(), columns(terminal_size::terminal_size_of(err)))
+}
+
+fn columns(size: Option<(terminal_size::Width, terminal_size::Height)>) -> Option<u16> {
+    size.map(|(width, _)| width.0)
 }
 
 /// `NO_COLOR` and `TERM=dumb` speak only where the user has not.

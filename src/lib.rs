@@ -12,6 +12,7 @@ pub mod render;
 pub mod rows;
 pub mod run;
 pub mod show;
+pub mod table;
 
 use cli::{Cli, Command};
 use exit::{Exit, Stop};

@@ -3,19 +3,13 @@
 use crate::cli::RowFormat;
 use crate::exit::Stop;
 use crate::render::{Style, thousands};
-use comfy_table::{
-    Attribute, Cell, CellAlignment, ContentArrangement, LineStyle, Row, Table, TableStyle,
-};
+use crate::table::{Cell, table};
 use dsl::value::{Value, decimal_text, timestamp_text};
 use engine::fault::Fault;
 use std::io::Write;
 
 /// Rows of a table that is printed, at most: all of them are measured before the first is printed.
 const TABLE_ROWS_MAX: usize = 10_000;
-
-/// A line below the header, blanks between the columns.
-const RULED: TableStyle =
-    TableStyle::new().header_separator(LineStyle::none().fill('─').junction(' '));
 
 /// What is printed, and how.
 pub struct Printer<'a> {
@@ -25,6 +19,8 @@ pub struct Printer<'a> {
     pub style: Style,
     /// Rows at most; 0 = all.
     pub limit: usize,
+    /// Lines of a row of a table at most; what is longer is cut.
+    pub row_lines_max: usize,
     /// Columns whose texts are JSON: printed as they are where the format is JSON.
     pub json_columns: &'a [&'a str],
 }
@@ -88,33 +84,11 @@ impl Printer<'_> {
     }
 
     fn table(&self, columns: &[String], rows: &[Vec<Value>]) -> String {
-        let mut table = Table::new();
-        table.load_style(RULED);
-        table.set_content_arrangement(ContentArrangement::Dynamic);
-        table.set_width(u16::try_from(self.style.width).unwrap_or(u16::MAX));
-        table.set_truncation_indicator("…");
-        if self.style.color {
-            table.enforce_styling()
-        } else {
-            table.force_no_tty()
+        let cells = |row: &Vec<Value>| -> Vec<Cell> {
+            row.iter().map(|v| Cell { text: cell(v), number: is_number(v) }).collect()
         };
-        let number = |at: usize| rows.iter().any(|row| is_number(&row[at]));
-        let align = |at: usize| match number(at) {
-            true => CellAlignment::Right,
-            false => CellAlignment::Left,
-        };
-        table.set_header(columns.iter().enumerate().map(|(at, name)| {
-            Cell::new(name).add_attribute(Attribute::Bold).set_alignment(align(at))
-        }));
-        for values in rows {
-            let cells = values.iter().enumerate();
-            let cells = cells.map(|(at, v)| Cell::new(cell(v)).set_alignment(align(at)));
-            let mut row = Row::from(cells.collect::<Vec<_>>());
-            row.max_height(1);
-            table.add_row(row);
-        }
-        let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
-        lines.join("\n") + "\n"
+        let rows: Vec<Vec<Cell>> = rows.iter().map(cells).collect();
+        table(columns, &rows, self.row_lines_max, self.style)
     }
 }
 
@@ -141,8 +115,16 @@ fn cell(value: &Value) -> String {
             let sign = if *n < 0 { "-" } else { "" };
             format!("{sign}{}", thousands(n.unsigned_abs()))
         }
+        Value::Timestamp(ns) => moment(*ns),
         other => plain(other).replace(['\n', '\r', '\t'], " "),
     }
+}
+
+/// An instant in UTC, to the millisecond: `2010-12-01 08:26:00`.
+fn moment(ns: i64) -> String {
+    let ms = ns.div_euclid(1_000_000);
+    let text = timestamp_text(ms.saturating_mul(1_000_000));
+    text.trim_end_matches('Z').replacen('T', " ", 1)
 }
 
 /// A value as text without quotes.

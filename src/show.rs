@@ -1,11 +1,14 @@
 //! `flowc show`: what a resource holds.
 
-use crate::cli::ShowArgs;
+mod failures;
+
+use crate::cli::{RowFormat, ShowArgs};
 use crate::exit::{Exit, Stop, fault};
 use crate::io::Io;
 use crate::load::{self, unknown};
 use crate::rows::Printer;
-use dsl::plan::Plan;
+use dsl::ast::ResourceKind;
+use dsl::plan::{Plan, PlanResource};
 use std::path::Path;
 use stdlib::service::inspect::Inspector;
 
@@ -19,10 +22,43 @@ pub fn run(args: &ShowArgs, io: &mut Io) -> Result<Exit, Stop> {
         let names: Vec<String> = plan.resources.iter().map(|r| r.name.clone()).collect();
         return Err(unknown("resource", &args.resource, &plan.file, &names));
     };
-    let shown = inspector(&plan)?.show(resource).map_err(|error| fault(&error))?;
+    let inspector = inspector(&plan)?;
+    if let Some(key) = &args.key {
+        return object(&inspector, resource, key, io);
+    }
+    let failures = failures::holds_failures(resource);
+    let shown = match failures {
+        true => failures::show(inspector, resource, args.format == RowFormat::Table),
+        false => inspector.show(resource),
+    };
+    let shown = shown.map_err(|error| fault(&error))?;
     let (format, limit, style) = (args.format, args.limit, io.style);
-    let printer = Printer { format, style, limit, json_columns: &["item", "payload"] };
+    let row_lines_max = if failures { 4 } else { 1 };
+    let json_columns = &["item", "payload", "record", "meta"];
+    let printer = Printer { format, style, limit, row_lines_max, json_columns };
     printer.print(&shown.columns, shown.rows, io.out)?;
+    Ok(Exit::Done)
+}
+
+/// Prints an object of a bucket as it is.
+fn object(
+    inspector: &Inspector,
+    resource: &PlanResource,
+    key: &str,
+    io: &mut Io,
+) -> Result<Exit, Stop> {
+    let name = &resource.name;
+    if resource.kind != ResourceKind::Bucket {
+        let message = format!("`{name}` is a {}; only a bucket has keys", resource.kind.word());
+        return Err(Stop::usage(message));
+    }
+    match inspector.object(resource, key).map_err(|error| fault(&error))? {
+        Some(content) => io.out.write_all(&content)?,
+        None => {
+            let message = format!("bucket `{name}` has no object `{key}`");
+            return Err(Stop::usage(message).help("`flowc show` without `--key` lists them"));
+        }
+    }
     Ok(Exit::Done)
 }
 

@@ -31,7 +31,7 @@ fn node(summary: &NodeSummary, seconds: f64) -> Value {
             NodeKind::Transform => "transform",
             NodeKind::Sink => "sink",
         },
-        "resource": summary.resource,
+        "resource": summary.resource, "hidden": summary.hidden,
         "rows_in": summary.rows_in, "rows_out": summary.rows_out, "stored": summary.stored,
         "filtered": summary.filtered, "failed": summary.failed, "retries": summary.retries,
         "rows_per_second": rate, "counts": summary.counts,

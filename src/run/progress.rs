@@ -4,6 +4,7 @@
 use super::summary::seconds;
 use crate::io::Io;
 use crate::render::{Style, thousands};
+use crate::table::clip;
 use dsl::plan::Plan;
 use dsl::spec::NodeKind;
 use engine::summary::Summary;
@@ -174,21 +175,6 @@ fn short(state: &FlowState, rate: u64) -> String {
         text.push_str(&format!(" {} failed", thousands(state.failed)));
     }
     text
-}
-
-/// The beginning of a text that fits into some columns.
-fn clip(text: &str, columns: usize) -> String {
-    if text.width() <= columns {
-        return text.to_owned();
-    }
-    let mut clipped = String::new();
-    for c in text.chars() {
-        if clipped.width() + 2 > columns {
-            break;
-        }
-        clipped.push(c);
-    }
-    clipped + "…"
 }
 
 /// Rows of each flow at some moments, newest last.

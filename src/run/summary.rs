@@ -2,13 +2,13 @@
 //! time.
 
 use crate::render::{Style, plural, thousands};
+use crate::table::Cell;
 use dsl::plan::{Plan, Port};
 use dsl::spec::NodeKind;
 use engine::summary::{NodeSummary, Summary};
 use petgraph::visit::EdgeRef;
 use std::collections::BTreeSet;
 use std::time::Duration;
-use unicode_width::UnicodeWidthStr;
 
 /// The summary. `well` = the run ended without errors.
 pub fn text(plan: &Plan, summary: &Summary, well: bool, style: Style) -> String {
@@ -51,53 +51,20 @@ fn error_targets(plan: &Plan) -> Vec<String> {
     targets.into_iter().map(|index| plan.resources[index].name.clone()).collect()
 }
 
-/// One line of the table.
-struct Line {
-    flow: String,
-    cells: [String; 6],
-}
+const HEADER: [&str; 7] = ["flow", "node", "rows in", "rows out", "failed", "rows/s", "counts"];
 
-const HEADER: [&str; 7] = ["flow", "node", "rows in", "rows out", "failed", "rows/s", ""];
-
-/// A line a node, flows apart by their names.
+/// A line a node; a flow's name only on its first.
 fn table(plan: &Plan, summary: &Summary, style: Style) -> String {
-    let mut lines: Vec<Line> = Vec::new();
+    let mut rows: Vec<Vec<Cell>> = Vec::new();
+    let mut last = String::new();
     for node in summary.nodes.iter().filter(|node| is_shown(plan, node)) {
-        let before = lines.iter().rev().find(|line| !line.flow.is_empty());
         let name = flow_name(plan, node);
-        let flow = if before.is_some_and(|line| line.flow == name) { String::new() } else { name };
-        lines.push(Line { flow, cells: cells(node, summary.elapsed) });
+        let flow = if name == last { String::new() } else { name.clone() };
+        last = name;
+        rows.push(cells(flow, node, summary.elapsed));
     }
-    let mut widths = HEADER.map(str::len);
-    for line in &lines {
-        widths[0] = widths[0].max(line.flow.width());
-        for (width, cell) in widths[1..].iter_mut().zip(&line.cells) {
-            *width = (*width).max(cell.width());
-        }
-    }
-    let header = HEADER.map(str::to_owned);
-    let mut text = style.paint("1", row(&header, &widths).trim_end());
-    text.push('\n');
-    for line in lines {
-        let mut cells = vec![line.flow];
-        cells.extend(line.cells);
-        text.push_str(row(&cells, &widths).trim_end());
-        text.push('\n');
-    }
-    text
-}
-
-/// Names to the left, numbers to the right.
-fn row(cells: &[String], widths: &[usize; 7]) -> String {
-    let mut text = String::new();
-    for (at, cell) in cells.iter().enumerate() {
-        let blanks = " ".repeat(widths[at].saturating_sub(cell.width()));
-        match at {
-            0 | 1 | 6 => text.push_str(&format!("{cell}{blanks}  ")),
-            _ => text.push_str(&format!("{blanks}{cell}  ")),
-        }
-    }
-    text
+    let header: Vec<String> = HEADER.iter().map(|name| (*name).to_owned()).collect();
+    crate::table::table(&header, &rows, 2, style)
 }
 
 /// Nodes that the user wrote, and of a provider's own flows those that store. Sinks of failures
@@ -131,7 +98,7 @@ fn takes_only_failures(plan: &Plan, id: &str) -> bool {
     edges.peek().is_some() && edges.all(|edge| edge.weight().port == Port::Errors)
 }
 
-fn cells(node: &NodeSummary, elapsed: Duration) -> [String; 6] {
+fn cells(flow: String, node: &NodeSummary, elapsed: Duration) -> Vec<Cell> {
     let number = |n: u64| if n == 0 { "–".to_owned() } else { thousands(n) };
     let rows = node.rows_in.max(node.rows_out).max(node.stored);
     let rate = rows as f64 / elapsed.as_secs_f64().max(0.001);
@@ -143,14 +110,12 @@ fn cells(node: &NodeSummary, elapsed: Duration) -> [String; 6] {
         NodeKind::Source => String::new(),
         _ => number(node.rows_in),
     };
-    [
-        node.label.clone(),
-        rows_in,
-        number(out),
-        if node.failed == 0 { String::new() } else { thousands(node.failed) },
-        if rows == 0 { String::new() } else { thousands(rate.round() as u64) },
-        counts(node),
-    ]
+    let failed = if node.failed == 0 { String::new() } else { thousands(node.failed) };
+    let rate = if rows == 0 { String::new() } else { thousands(rate.round() as u64) };
+    let words = [flow, node.label.clone()].map(|text| Cell { text, number: false });
+    let numbers = [rows_in, number(out), failed, rate].map(|text| Cell { text, number: true });
+    let counts = Cell { text: counts(node), number: false };
+    words.into_iter().chain(numbers).chain([counts]).collect()
 }
 
 /// `25,900 items · 10,684 replaced`
@@ -159,7 +124,7 @@ fn counts(node: &NodeSummary) -> String {
         .counts
         .iter()
         .filter(|(_, count)| **count > 0)
-        .map(|(name, count)| format!("{} {name}", thousands(*count)))
+        .map(|(name, count)| format!("{} {}", thousands(*count), singular(name, *count)))
         .collect();
     if node.filtered > 0 {
         parts.push(format!("{} filtered", thousands(node.filtered)));
@@ -168,6 +133,12 @@ fn counts(node: &NodeSummary) -> String {
         parts.push(format!("{} retries", thousands(node.retries)));
     }
     parts.join(" · ")
+}
+
+/// `objects`, of one `object`.
+fn singular(name: &str, count: u64) -> &str {
+    let one = count == 1 && name.ends_with('s') && !name.ends_with("ss");
+    if one { &name[..name.len() - 1] } else { name }
 }
 
 #[cfg(test)]
@@ -220,7 +191,8 @@ pub mod tests {
         ];
         let summary = Summary { elapsed: Duration::from_secs(10), nodes };
         let expected = "\
-flow        node               rows in  rows out  failed  rows/s
+flow        node               rows in  rows out  failed  rows/s  counts
+──────────  ─────────────────  ───────  ────────  ──────  ──────  ──────────────────────────────
 dynamo      orders.read                  541,909          54,191
             invoices.upsert    541,909   541,909          54,191  25,900 items · 10,684 replaced
 (delivery)  feed (bucket.put)  541,909   541,909          54,191  23 objects
