@@ -92,7 +92,9 @@ impl TextLines {
         }
         let mut hasher = blake3::Hasher::new();
         hasher.update(&own.partition.id);
-        own.seqs().for_each(|seq| drop(hasher.update(&seq.to_be_bytes())));
+        own.seqs().for_each(|seq| {
+            hasher.update(&seq.to_be_bytes());
+        });
         hasher.update(self.node.as_bytes());
         let mut id = [0; 16];
         id.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
