@@ -31,6 +31,27 @@ appended before is counted as `already stored` and not appended again.",
     // It has no `errors`: it is where they go. What it cannot take stops the run.
     fails: &[],
     delivery: Delivery { replays: false, holds_ack: false, idempotent: true },
+    examples: &[Example {
+        title: "Rows that cannot be read, kept with their reason.",
+        flow: r#"
+type Order = { id: text, amount: decimal(10, 2) }
+
+bucket quarantine : ndjson<Failure>
+
+profile aws {
+  quarantine = s3("example-lake", prefix: "quarantine/")
+}
+
+profile local = emulate(aws, dir: "out")
+
+flow read : at_least_once {
+  file.read("orders.csv") -> csv.decode as Order -> count("orders")
+  errors -> quarantine.append
+}
+"#,
+        files: &[("orders.csv", "id,amount\na1,2.50\na2,ten\n")],
+        ..EXAMPLE
+    }],
     ..BLANK
 };
 

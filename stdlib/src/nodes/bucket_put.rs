@@ -44,6 +44,29 @@ crash.",
     }],
     fails: &[FailureSpec { code: "store", when: "after its retries" }],
     delivery: Delivery { replays: false, holds_ack: false, idempotent: true },
+    examples: &[Example {
+        title: "Two lines of a file to an object.",
+        flow: r#"
+bucket lake : text
+
+profile aws {
+  lake = s3("example-lake")
+}
+
+profile local = emulate(aws, dir: "out")
+
+flow archive : at_least_once {
+  file.read("words.txt")
+    -> text.lines
+    -> batch(max: 2, wait: 60s)
+    -> text.join("\n")
+    -> lake.put(key: "{batch.time:%Y/%m/%d}/{batch.id}.txt")
+  errors -> log
+}
+"#,
+        files: &[("words.txt", "tea\ncoffee\nmilk\n")],
+        ..EXAMPLE
+    }],
     ..BLANK
 };
 

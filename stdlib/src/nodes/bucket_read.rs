@@ -44,6 +44,36 @@ writer in this run, when it is told to stop.",
     }],
     fails: &[],
     delivery: Delivery { replays: true, holds_ack: false, idempotent: false },
+    examples: &[Example {
+        title: "Objects as they arrive, loaded into the warehouse.",
+        flow: r#"
+type Order = { id: text, amount: decimal(10, 2) }
+
+bucket   staging : ndjson<Order>
+delivery feed    : ndjson<Order> into staging
+table    sales   : Order
+
+profile aws {
+  staging = s3("example-staging")
+  feed    = firehose("example-feed", size: 1MiB, wait: 60s)
+  sales   = redshift("orders", workgroup: "w", database: "dev", role: "arn:aws:iam::1:role/copy")
+}
+
+profile local = emulate(aws, dir: "out")
+
+flow deliver : at_least_once {
+  file.read("orders.csv") -> csv.decode as Order -> feed.write
+  errors -> log
+}
+
+flow load : at_least_once {
+  staging.read -> sales.copy
+  errors -> log
+}
+"#,
+        files: &[("orders.csv", "id,amount\na1,2.50\na2,10\n")],
+        ..EXAMPLE
+    }],
     ..BLANK
 };
 

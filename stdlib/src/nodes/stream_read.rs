@@ -38,6 +38,32 @@ writer in this run, when it is told to stop.",
     options: &[],
     fails: &[],
     delivery: Delivery { replays: true, holds_ack: false, idempotent: false },
+    examples: &[Example {
+        title: "Orders taken from a file, and read from their stream.",
+        flow: r#"
+type Order = { id: text, amount: decimal(10, 2) }
+
+stream orders : json<Order> key .id
+
+profile aws {
+  orders = kinesis("example-orders")
+}
+
+profile local = emulate(aws, dir: "out")
+
+flow take : at_least_once {
+  file.read("orders.csv") -> csv.decode as Order -> orders.write
+  errors -> log
+}
+
+flow show : at_least_once {
+  orders.read -> base64.decode -> json.decode -> log
+  errors -> log
+}
+"#,
+        files: &[("orders.csv", "id,amount\na1,2.50\na2,10\n")],
+        ..EXAMPLE
+    }],
     ..BLANK
 };
 

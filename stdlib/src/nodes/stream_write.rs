@@ -33,6 +33,32 @@ crash) is recognised by its source and number, counted as `already stored`, and 
         },
     ],
     delivery: Delivery { replays: false, holds_ack: false, idempotent: true },
+    examples: &[Example {
+        title: "Orders from a file onto a stream, keyed by their id.",
+        flow: r#"
+type Order = { id: text, amount: decimal(10, 2) }
+
+stream orders : json<Order> key .id
+
+profile aws {
+  orders = kinesis("example-orders")
+}
+
+profile local = emulate(aws, dir: "out")
+
+flow take : at_least_once {
+  file.read("orders.csv") -> csv.decode as Order -> orders.write
+  errors -> log
+}
+
+flow show : at_least_once {
+  orders.read -> base64.decode -> json.decode -> log
+  errors -> log
+}
+"#,
+        files: &[("orders.csv", "id,amount\na1,2.50\na2,10\n")],
+        ..EXAMPLE
+    }],
     ..BLANK
 };
 

@@ -34,6 +34,36 @@ loads it, so that one that is seen again is counted as `already loaded` and skip
     options: &[],
     fails: &[FailureSpec { code: "load", when: "a line is not a row of the table" }],
     delivery: Delivery { replays: false, holds_ack: false, idempotent: true },
+    examples: &[Example {
+        title: "Each object of a bucket, loaded once into the warehouse.",
+        flow: r#"
+type Order = { id: text, amount: decimal(10, 2) }
+
+bucket   staging : ndjson<Order>
+delivery feed    : ndjson<Order> into staging
+table    sales   : Order
+
+profile aws {
+  staging = s3("example-staging")
+  feed    = firehose("example-feed", size: 1MiB, wait: 60s)
+  sales   = redshift("orders", workgroup: "w", database: "dev", role: "arn:aws:iam::1:role/copy")
+}
+
+profile local = emulate(aws, dir: "out")
+
+flow deliver : at_least_once {
+  file.read("orders.csv") -> csv.decode as Order -> feed.write
+  errors -> log
+}
+
+flow load : at_least_once {
+  staging.read -> sales.copy
+  errors -> log
+}
+"#,
+        files: &[("orders.csv", "id,amount\na1,2.50\na2,10\n")],
+        ..EXAMPLE
+    }],
     ..BLANK
 };
 

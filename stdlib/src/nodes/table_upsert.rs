@@ -45,6 +45,30 @@ this run or before; a repetition after a crash counts too, and changes nothing."
     ],
     body: BodySpec::Record,
     delivery: Delivery { replays: false, holds_ack: false, idempotent: true },
+    examples: &[Example {
+        title: "An item for each order, an attribute for each product.",
+        flow: r#"
+type Order = { id: text, product: text, quantity: int }
+type Item  = { id: text, [text]: { quantity: int } }
+
+table orders : Item key .id
+
+profile aws {
+  orders = dynamodb("example-orders")
+}
+
+profile local = emulate(aws, dir: "out")
+
+flow take : at_least_once {
+  file.read("orders.csv")
+    -> csv.decode as Order
+    -> orders.upsert { .id, [.product]: { .quantity } }
+  errors -> log
+}
+"#,
+        files: &[("orders.csv", "id,product,quantity\na1,tea,2\na1,milk,1\n")],
+        ..EXAMPLE
+    }],
     ..BLANK
 };
 
