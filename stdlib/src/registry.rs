@@ -2,6 +2,7 @@
 
 use crate::nodes::*;
 use crate::service::Services;
+use crate::service::local::delivery;
 use dsl::spec::NodeSpec;
 use engine::registry::{Open, Registry};
 use std::sync::Arc;
@@ -60,7 +61,7 @@ pub fn registry(services: Arc<Services>) -> Registry {
     nodes.add(&stream_read::SPEC, stream_read::open(services.clone()));
     nodes.add(&stream_write::SPEC, stream_write::open(services.clone()));
     nodes.add(&delivery_write::SPEC, delivery_write::open(services.clone()));
-    nodes.add(&delivery_read::SPEC, delivery_read::open(services.clone()));
+    nodes.add(&delivery::read::SPEC, delivery::read::open(services.clone()));
     nodes.add(&bucket_put::SPEC, bucket_put::open(services.clone()));
     nodes.add(&bucket_append::SPEC, bucket_append::open(services.clone()));
     nodes.add(&bucket_read::SPEC, bucket_read::open(services.clone()));

@@ -8,7 +8,6 @@ pub mod bucket_put;
 pub mod bucket_read;
 pub mod count;
 pub mod csv_decode;
-pub mod delivery_read;
 pub mod delivery_write;
 pub mod drop;
 pub mod file_read;

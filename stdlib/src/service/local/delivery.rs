@@ -5,6 +5,8 @@
 //! acknowledged is in the stream, sending again is harmless, and a replay makes the same objects
 //! with the same names.
 
+pub mod read;
+
 use super::streams::{LocalStreams, append_stream, delivery_stream};
 use crate::service::{Appended, BucketPlace, Delivery, Records, Streams, physical_name};
 use async_trait::async_trait;

@@ -3,9 +3,6 @@
 use engine::fault::Fault;
 use std::path::{Path, PathBuf};
 
-/// Bytes of a key at most, as S3 has it.
-const KEY_BYTES_MAX: usize = 1024;
-
 /// The file of an object.
 ///
 /// # Errors
@@ -18,8 +15,9 @@ pub fn path(root: &Path, bucket: &str, key: &str) -> Result<PathBuf, Fault> {
     if key.is_empty() {
         return Err(refuse("it is empty", "make the key from the batch: `{batch.id}.txt`"));
     }
-    if key.len() > KEY_BYTES_MAX {
-        return Err(refuse("it has over 1024 bytes", "make it shorter"));
+    let bytes_max = dsl::quotas::aws().limit("s3.key").max;
+    if key.len() as u64 > bytes_max {
+        return Err(refuse(&format!("it has over {bytes_max} bytes"), "make it shorter"));
     }
     let part_is_bad = |part: &str| part.is_empty() || part == "." || part == "..";
     if key.split('/').any(part_is_bad) || key.contains('\0') {

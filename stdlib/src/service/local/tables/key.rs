@@ -1,6 +1,5 @@
 //! Keys of items as text, and what is no key.
 
-use super::size::KEY_BYTES_MAX;
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
 use arrow_array::{Array, ArrayRef};
@@ -12,10 +11,10 @@ use base64::engine::general_purpose::STANDARD;
 pub type NoKey = (&'static str, String);
 
 /// The key of a row as the table's files have it: of one field its text, of several a JSON array.
-pub fn text(fields: &[(String, ArrayRef)], row: usize) -> Result<String, NoKey> {
+pub fn text(fields: &[(String, ArrayRef)], row: usize, bytes_max: usize) -> Result<String, NoKey> {
     let mut parts = Vec::with_capacity(fields.len());
     for (name, column) in fields {
-        parts.push(part(name, column, row)?);
+        parts.push(part(name, column, row, bytes_max)?);
     }
     match parts.len() {
         1 => Ok(parts.remove(0)),
@@ -23,7 +22,7 @@ pub fn text(fields: &[(String, ArrayRef)], row: usize) -> Result<String, NoKey> 
     }
 }
 
-fn part(name: &str, column: &ArrayRef, row: usize) -> Result<String, NoKey> {
+fn part(name: &str, column: &ArrayRef, row: usize, bytes_max: usize) -> Result<String, NoKey> {
     let invalid = |what: String| format!("One or more parameter values were invalid: {what}");
     if column.is_null(row) {
         let what = format!("Type mismatch for key {name} expected: S actual: NULL");
@@ -53,8 +52,8 @@ fn part(name: &str, column: &ArrayRef, row: usize) -> Result<String, NoKey> {
                  attribute cannot contain an empty string value. Key: {name}"
             ),
         )),
-        bytes if bytes > KEY_BYTES_MAX => {
-            let limit = format!("has exceeded the maximum size limit of {KEY_BYTES_MAX} bytes");
+        bytes if bytes > bytes_max => {
+            let limit = format!("has exceeded the maximum size limit of {bytes_max} bytes");
             Err(("key_too_long", invalid(format!("Size of hashkey {limit}"))))
         }
         _ => Ok(text),

@@ -11,10 +11,22 @@ use arrow_array::types::{
 use arrow_array::{Array, ArrayRef};
 use arrow_schema::DataType;
 
-/// Bytes of an item at most.
-pub const ITEM_BYTES_MAX: usize = 400 << 10;
-/// Bytes of a key at most.
-pub const KEY_BYTES_MAX: usize = 2048;
+/// What one item may be, in bytes.
+#[derive(Clone, Copy)]
+pub struct Limits {
+    /// Of an item at most.
+    pub item: usize,
+    /// Of a key at most.
+    pub key: usize,
+}
+
+impl Limits {
+    /// Those of DynamoDB.
+    pub fn aws() -> Limits {
+        let max = |id: &str| dsl::quotas::aws().limit(id).max as usize;
+        Limits { item: max("dynamodb.item"), key: max("dynamodb.key") }
+    }
+}
 
 /// Bytes of a value.
 pub fn value(array: &ArrayRef, row: usize) -> usize {

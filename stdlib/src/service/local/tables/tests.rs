@@ -98,7 +98,7 @@ async fn an_item_holds_400_kb_and_no_more() {
         tables.upsert("invoices", upserts).await.unwrap()
     };
     // The key counts 10 bytes, each attribute one for its name.
-    let half = size::ITEM_BYTES_MAX / 2 - 6;
+    let half = (400 << 10) / 2 - 6;
     assert!(put(&["a", "b"], half).await.refused.is_empty());
     let done = put(&["c", "a"], half).await;
     assert_eq!((done.refused.len(), done.refused[0].row), (1, 0), "only the row that is too much");

@@ -1,6 +1,6 @@
 //! One upsert: rows are merged in order, in memory, and only what is left of them is written.
 
-use super::size::{self, ITEM_BYTES_MAX};
+use super::size::{self, Limits};
 use super::{Table, key};
 use crate::json::encode::ValueWriter;
 use crate::service::{AttributeName, Refused, Upserted, Upserts};
@@ -16,10 +16,12 @@ pub fn upsert(
 ) -> rusqlite::Result<Upserted> {
     let transaction = connection.transaction()?;
     let rows = upserts.keys.first().map_or(0, |(_, column)| column.len());
-    let keys: Vec<_> = (0..rows).map(|row| key::text(&upserts.keys, row)).collect();
+    let limits = Limits::aws();
+    let keys: Vec<_> = (0..rows).map(|row| key::text(&upserts.keys, row, limits.key)).collect();
     let mut merge = Merge {
         table,
         upserts,
+        limits,
         connection: &transaction,
         items: Vec::new(),
         by_key: HashMap::new(),
@@ -45,6 +47,7 @@ pub fn upsert(
 struct Merge<'a> {
     table: &'a Table,
     upserts: &'a Upserts,
+    limits: Limits,
     connection: &'a Connection,
     items: Vec<Item<'a>>,
     by_key: HashMap<&'a str, usize>,
@@ -98,10 +101,11 @@ impl<'a> Merge<'a> {
         let added: usize = wanted.iter().map(|each| each.bytes).sum();
         let removed: usize = wanted.iter().filter_map(|each| each.before).sum();
         let bytes = (self.items[item].bytes + added).saturating_sub(removed);
-        if bytes > ITEM_BYTES_MAX {
+        let max = self.limits.item;
+        if bytes > max {
             let message = format!(
                 "Item size to update has exceeded the maximum allowed size (item `{key}` would \
-                 have {bytes} bytes, {ITEM_BYTES_MAX} are allowed)"
+                 have {bytes} bytes, {max} are allowed)"
             );
             return Ok(Err(("item_too_large", message)));
         }

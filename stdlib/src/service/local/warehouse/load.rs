@@ -13,8 +13,6 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-/// Bytes of a line at most, as Redshift has it.
-const LINE_BYTES_MAX: usize = 4 << 20;
 /// Bytes that are decoded at once, about.
 const BLOCK_BYTES: usize = 1 << 20;
 
@@ -88,6 +86,7 @@ fn lines(
     let mut insert = transaction.prepare_cached(&table.insert).map_err(fault)?;
     let mut decoder = Decoder::new(&table.record, Options::default());
     let mut block = Vec::new();
+    let line_bytes_max = dsl::quotas::aws().limit("redshift.json_row").max;
     let (mut line, mut count) = (1, 0);
     loop {
         let before = block.len();
@@ -98,8 +97,8 @@ fn lines(
         let end = match memchr::memrchr(b'\n', &block[before..]) {
             _ if read == 0 => block.len(),
             Some(at) => before + at + 1,
-            None if block.len() > LINE_BYTES_MAX => {
-                let message = format!("the line has over {LINE_BYTES_MAX} bytes");
+            None if block.len() as u64 > line_bytes_max => {
+                let message = format!("the line has over {line_bytes_max} bytes");
                 return Ok(Err((Some(line), message)));
             }
             None => continue,

@@ -1,9 +1,9 @@
 //! `delivery.read`: reads what waits in a local delivery, or in the appends to a bucket. Only the
 //! hidden flow that fills the bucket has it; it cannot be written in a file.
 
+use super::hidden_stream;
 use crate::nodes::stream_read::StreamRead;
 use crate::service::Services;
-use crate::service::local::delivery::hidden_stream;
 use dsl::spec::*;
 use engine::node::Source;
 use engine::registry::Open;
