@@ -8,6 +8,7 @@ pub mod graph;
 pub mod io;
 pub mod load;
 pub mod nodes;
+pub mod query;
 pub mod render;
 pub mod rows;
 pub mod run;
@@ -29,6 +30,6 @@ pub fn run(cli: &Cli, io: &mut Io) -> Result<Exit, Stop> {
         Command::Run(args) => run::run(args, io),
         Command::Show(args) => show::run(args, io),
         Command::Nodes(args) => nodes::run(args, io),
-        _ => Err(Stop::usage("this command is not built yet")),
+        Command::Query(args) => query::run(args, io),
     }
 }

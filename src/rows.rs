@@ -23,6 +23,8 @@ pub struct Printer<'a> {
     pub row_lines_max: usize,
     /// Columns whose texts are JSON: printed as they are where the format is JSON.
     pub json_columns: &'a [&'a str],
+    /// There are more rows behind those that are given.
+    pub more: bool,
 }
 
 impl Printer<'_> {
@@ -58,7 +60,7 @@ impl Printer<'_> {
                 RowFormat::Csv => writeln!(out, "{}", csv_line(&row))?,
             }
         }
-        let more = rows.peek().is_some();
+        let more = rows.peek().is_some() || self.more;
         if self.format == RowFormat::Table {
             write!(out, "{}", self.table(columns, &taken))?;
             writeln!(out, "{}", foot(printed, more))?;

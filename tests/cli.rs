@@ -144,6 +144,14 @@ fn problems_are_printed_for_people_and_programs() {
 }
 
 #[test]
+fn a_query_with_problems_is_shown_at_its_places() {
+    let sql = "select InvoicNo, sum(Quantity) from sales group by InvoiceNo";
+    let (out, err, code) = run(&["query", SHOP, sql]);
+    assert_eq!((out.as_str(), code), ("", 1));
+    golden("tests/golden/query.txt", &err);
+}
+
+#[test]
 fn a_file_with_problems_is_not_run_or_drawn() {
     let case = "tests/diagnostics/e0302-field.flow";
     for command in ["run", "graph"] {
@@ -166,7 +174,7 @@ fn colours_only_where_they_are_wanted() {
 
 #[test]
 fn wrong_usage_is_told_and_ends_with_2() {
-    let cases: [(&[&str], &str); 12] = [
+    let cases: [(&[&str], &str); 14] = [
         (&["check", "flows/ecomerce.flow"], "did you mean `flows/ecommerce.flow`?"),
         (&["check", "flows"], "`flows` is a directory"),
         (&["check"], "<FILE>..."),
@@ -176,6 +184,8 @@ fn wrong_usage_is_told_and_ends_with_2() {
         (&["run", SHOP, "--param", "csvfile=a"], "did you mean `csv_file`?"),
         (&["run", SHOP, "--param", "csv_file"], "--param csv_file=VALUE"),
         (&["show", SHOP, "invoice"], "did you mean `invoices`?"),
+        (&["show", SHOP, "invoices", "--key", "a"], "only a bucket has keys"),
+        (&["query", SHOP, "top_customer"], "did you mean `top_customers`?"),
         (&["graph", SHOP, "-o", "shop.png"], "does not say which format"),
         (&["graph", SHOP, "--format", "png"], "possible values: dot, mermaid, svg, json"),
         (&[SHOP], "flowc run flows/ecommerce.flow"),

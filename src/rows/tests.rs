@@ -14,7 +14,8 @@ fn printed(format: RowFormat, limit: usize, width: usize) -> String {
         vec![Value::Text("x\ny".into()), Value::Text("{no JSON".into()), Value::Null],
     ];
     let style = Style { color: false, width };
-    let printer = Printer { format, style, limit, row_lines_max: 1, json_columns: &["item"] };
+    let printer =
+        Printer { format, style, limit, row_lines_max: 1, json_columns: &["item"], more: false };
     let mut out = Vec::new();
     printer.print(&columns, rows.into_iter().map(Ok), &mut out).expect("it prints");
     String::from_utf8(out).expect("text")
