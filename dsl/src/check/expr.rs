@@ -3,7 +3,7 @@
 use super::cx::Cx;
 use super::expr_fit::{self, Place};
 use super::scope::Scope;
-use super::{expr_call, expr_name, expr_op, fold, narrow, record, template};
+use super::{expr_call, expr_name, expr_op, fold, narrow, record, template, walk};
 use crate::ast::{self, BinaryOp, ExprKind as Ast};
 use crate::plan::{self, Expr, ExprKind};
 use crate::problem::Problem;
@@ -61,31 +61,18 @@ pub(crate) fn poison(span: Span) -> Expr {
 /// constant, and a conversion to fewer digits before the point count; an overflow of `+ - *` is a
 /// fault that leaves by `.errors` where the node has that port, but does not by itself give it one.
 pub(crate) fn fallible(expr: &plan::Expr) -> Option<&'static str> {
-    use ExprKind::*;
-    match &expr.kind {
-        Const(_) | Field(_) | Batch(_) => None,
-        Get(inner, _) | Neg(inner) | Not(inner) | IsNull(inner) => fallible(inner),
-        Cast(inner) => fallible(inner).or_else(|| cast_fails(&inner.ty, &expr.ty)),
-        Binary(op, left, right) => fallible(left).or_else(|| fallible(right)).or_else(|| {
-            let divides = matches!(op, plan::BinaryOp::Div | plan::BinaryOp::Rem);
-            (divides && !is_nonzero(right)).then_some("division by zero")
-        }),
-        Coalesce(left, right) => fallible(left).or_else(|| fallible(right)),
-        Catch(_, other) => fallible(other),
-        If(cond, then, other) => {
-            fallible(cond).or_else(|| fallible(then)).or_else(|| fallible(other))
-        }
-        Call(name, args) => args.iter().find_map(fallible).or_else(|| expr_call::fails(name, args)),
-        Record(entries) => entries.iter().find_map(|entry| match entry {
-            plan::Entry::Named(_, value) => fallible(value),
-            plan::Entry::Computed(name, value) => fallible(name).or_else(|| fallible(value)),
-        }),
-        List(items) => items.iter().find_map(fallible),
-        Template(parts) => parts.iter().find_map(|part| match part {
-            plan::TemplatePart::Text(_) => None,
-            plan::TemplatePart::Hole(hole, _) => fallible(hole),
-        }),
+    if let ExprKind::Catch(_, other) = &expr.kind {
+        return fallible(other);
     }
+    let of_parts = walk::parts(expr).into_iter().find_map(fallible);
+    of_parts.or_else(|| match &expr.kind {
+        ExprKind::Cast(inner) => cast_fails(&inner.ty, &expr.ty),
+        ExprKind::Call(name, args) => expr_call::fails(name, args),
+        ExprKind::Binary(plan::BinaryOp::Div | plan::BinaryOp::Rem, _, right) => {
+            (!is_nonzero(right)).then_some("division by zero")
+        }
+        _ => None,
+    })
 }
 
 /// Why a cast can fail: the target has fewer digits before the point.

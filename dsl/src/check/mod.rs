@@ -42,6 +42,7 @@ mod template;
 mod tests;
 mod types;
 mod unused;
+mod walk;
 mod words;
 
 use crate::ast::File;

@@ -60,7 +60,7 @@ pub(crate) fn check(cx: &mut Cx, owner: Owner, args: Option<&[Arg]>, scope: &Sco
             let name = crate::span::Spanned { node: option.name.to_string(), span };
             decls::duplicate(cx, &name, first);
         } else if option.ty == OptionTy::Template {
-            let typed = templated(cx, &arg.value, scope);
+            let typed = templated(cx, option, &arg.value, scope);
             given.templates.insert(option.name.into(), typed);
         } else if let Some(value) = constant(cx, owner, option, &arg.value, scope) {
             given.values.insert(option.name.into(), value);
@@ -121,11 +121,13 @@ fn unknown(cx: &mut Cx, owner: Owner, arg: &Arg) -> Option<&'static str> {
 }
 
 /// A text with holes for each batch, or a constant text.
-fn templated(cx: &mut Cx, value: &Expr, scope: &Scope) -> plan::Expr {
-    match &value.kind {
+fn templated(cx: &mut Cx, option: &OptionSpec, value: &Expr, scope: &Scope) -> plan::Expr {
+    let typed = match &value.kind {
         ExprKind::Template(text) => template::check(cx, text, scope),
         _ => expr::check(cx, value, scope, Some(&Ty::Text)),
-    }
+    };
+    template::for_batch(cx, option.name, &typed);
+    typed
 }
 
 /// The value of an option that is known before the run.

@@ -4,6 +4,7 @@ use super::cx::Cx;
 use super::expr::{self, poison, whole};
 use super::expr_fit;
 use super::scope::Scope;
+use super::walk;
 use super::words::{a, shown};
 use crate::ast;
 use crate::plan::{self, ExprKind, TemplatePart};
@@ -36,6 +37,27 @@ pub(crate) fn check(cx: &mut Cx, template: &ast::Template, scope: &Scope) -> pla
         return plan::Expr { kind, ty: Ty::Text, span: template.span };
     }
     whole(ExprKind::Template(parts), Ty::Text, template.span)
+}
+
+/// Checks a text that is filled once for a whole batch: no field of its records (E0313), and
+/// nothing that differs on replay (L0902). `name` is the option's.
+pub(crate) fn for_batch(cx: &mut Cx, name: &str, text: &plan::Expr) {
+    let help = "write `{batch.id}` or `{batch.time:%Y-%m-%d}`: they name the batch, and are the \
+                same on replay";
+    let field = |expr: &plan::Expr| matches!(expr.kind, ExprKind::Field(_));
+    if let Some(field) = walk::find(text, &field) {
+        let shown = shown(cx, field);
+        let message = format!("`{name}` is one for the whole batch, and `{shown}` is not");
+        let label = "differs between its records";
+        cx.report(Problem::error("E0313", message, field.span, label).help(help));
+    }
+    let fresh = |expr: &plan::Expr| matches!(expr.kind, ExprKind::Call("now" | "uuid", _));
+    if let Some(call) = walk::find(text, &fresh) {
+        let shown = shown(cx, call);
+        let message = format!("`{shown}` gives another `{name}` on replay, and stores twice");
+        let label = "differs between runs";
+        cx.report(Problem::warning("L0902", message, call.span, label).help(help));
+    }
 }
 
 /// `{expr:format}`; `None` where something is wrong, which was said.
