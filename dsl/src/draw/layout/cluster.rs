@@ -6,7 +6,7 @@
 use super::geometry::{Path, Point, Rect};
 use super::layered::{Block, Layered, Link, layered};
 use super::size::{LABEL_FONT, mono, size, title_width};
-use super::{Label, Line};
+use super::{Label, Line, joined_width, put};
 use crate::draw::model::{Drawing, Edge, EdgeKind, Shape};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -164,8 +164,8 @@ impl<'a> Flow<'a> {
 
     /// The width that the labels of the lines to a node need at its right.
     pub(super) fn label_width(&self, node: usize) -> f64 {
-        let labels = self.drawing.edges.iter().filter(|edge| edge.to == node);
-        labels.map(|edge| 7.0 + mono(&edge.label, LABEL_FONT)).fold(0.0, f64::max)
+        let edges = self.edges.iter().filter(|edge| edge.to == node);
+        joined_width(edges.map(|edge| edge.label.as_str()))
     }
 
     /// Gives all nodes their places: the main part, the side parts right of it, the rows.
@@ -361,11 +361,8 @@ impl<'a> Flow<'a> {
     }
 
     pub(super) fn push_label(&mut self, at: Point, edge: &Edge) {
-        let text = edge.label.clone();
-        let same = |label: &Label| label.text == text && label.at == at;
-        if !text.is_empty() && !self.inner.labels.iter().any(same) {
-            self.inner.labels.push(Label { at, text, kind: edge.kind, inside: true });
-        }
+        let (text, kind) = (edge.label.clone(), edge.kind);
+        put(&mut self.inner.labels, Label { at, text, kind, inside: true });
     }
 
     /// The title, and where lines leave the flow.
@@ -389,13 +386,15 @@ impl<'a> Flow<'a> {
             }
         }
         let width = title_width(&self.drawing.clusters[self.cluster]);
-        let entries: Vec<f64> =
-            entries.iter().filter_map(|n| Some(self.inner.boxes.get(n)?.center().x)).collect();
-        let free = |x: f64| !entries.iter().any(|e| x - 8.0 < *e && *e < x + width + 8.0);
+        let entries = entries.iter().filter_map(|n| Some(self.inner.boxes.get(n)?.center().x));
+        let mut taken: Vec<(f64, f64)> = entries.map(|x| (x, x)).collect();
+        let high = self.inner.labels.iter().filter(|label| label.at.y < HEAD + 2.0);
+        taken.extend(high.map(|l| (l.at.x, l.at.x + mono(&l.text, LABEL_FONT))));
+        let free = |x: f64| !taken.iter().any(|t| x - 8.0 < t.1 && t.0 < x + width + 8.0);
         self.inner.w = self.inner.w.max(width + 2.0 * PAD);
         let mut x = self.inner.w - PAD - width;
         if !free(x) {
-            let right = entries.iter().copied().fold(0.0, f64::max) + 9.0;
+            let right = taken.iter().map(|t| t.1).fold(0.0, f64::max) + 9.0;
             x = if free(12.0) { 12.0 } else { right };
             self.inner.w = self.inner.w.max(x + width + PAD);
         }

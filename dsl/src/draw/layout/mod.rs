@@ -65,10 +65,34 @@ pub struct Label {
     pub inside: bool,
 }
 
+/// Between the labels of several lines that arrive at one place.
+const OR: &str = " / ";
+
+/// Adds a label; at a place that has one already the texts are joined.
+fn put(labels: &mut Vec<Label>, label: Label) {
+    match labels.iter_mut().find(|other| other.at == label.at) {
+        _ if label.text.is_empty() => {}
+        None => labels.push(label),
+        Some(other) if other.text.split(OR).any(|text| text == label.text) => {}
+        Some(other) => other.text = format!("{}{OR}{}", other.text, label.text),
+    }
+}
+
+/// The width of the label that lines with these texts have where they arrive at one place, with its
+/// distance from the line.
+fn joined_width<'a>(texts: impl Iterator<Item = &'a str>) -> f64 {
+    let mut labels = Vec::new();
+    let (at, kind) = (Point::default(), EdgeKind::Data);
+    texts.for_each(|text| put(&mut labels, Label { at, text: text.into(), kind, inside: true }));
+    labels.first().map_or(0.0, |label| 7.0 + size::mono(&label.text, LABEL_FONT))
+}
+
 /// Lays a drawing out.
 pub fn scene(drawing: &Drawing) -> Scene {
     page::scene(drawing)
 }
 
+#[cfg(test)]
+mod random;
 #[cfg(test)]
 mod tests;

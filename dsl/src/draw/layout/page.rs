@@ -5,7 +5,7 @@ use super::cluster::{Inner, TAIL, inner};
 use super::geometry::{Path, Point, Rect};
 use super::layered::{Block, Layered, Link, layered};
 use super::size::{LABEL_FONT, mono, size};
-use super::{ClusterBox, Label, Line, Scene};
+use super::{ClusterBox, Label, Line, Scene, joined_width, put};
 use crate::draw::model::{Drawing, Edge, EdgeKind};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -179,7 +179,8 @@ impl<'a> Page<'a> {
                 curved[self.placed.rank[link.from] + step] |= (pair[0] - pair[1]).abs() > 0.75;
             }
         }
-        let mut y = HEAD + MARGIN;
+        let above = if self.back.is_empty() { 0.0 } else { GAP };
+        let mut y = HEAD + MARGIN + above;
         for (height, curved) in heights.into_iter().zip(curved) {
             self.rows.push((y, y + height));
             y += height + if curved { GAP_CURVED } else { GAP };
@@ -195,8 +196,10 @@ impl<'a> Page<'a> {
 
     fn block(&self, item: Item) -> Block {
         let labels = |node: usize| {
-            let to = self.forward.iter().filter(move |(edge, _)| edge.to == node);
-            to.map(|(edge, _)| 7.0 + mono(&label_of(edge), LABEL_FONT)).fold(0.0, f64::max)
+            let forward = self.forward.iter().map(|(edge, _)| *edge);
+            let to = forward.chain(self.back.iter().copied()).filter(|edge| edge.to == node);
+            let texts: Vec<String> = to.map(label_of).collect();
+            joined_width(texts.iter().map(String::as_str))
         };
         match item {
             Item::Cluster(cluster) => {
@@ -260,11 +263,8 @@ impl<'a> Page<'a> {
 
     fn push_line(&mut self, path: Path, edge: &Edge, at: Point) {
         self.scene.lines.push(Line { path, kind: edge.kind, arrow: true });
-        let text = label_of(edge);
-        let same = |label: &Label| label.text == text && label.at == at;
-        if !text.is_empty() && !self.scene.labels.iter().any(same) {
-            self.scene.labels.push(Label { at, text, kind: edge.kind, inside: false });
-        }
+        let (text, kind) = (label_of(edge), edge.kind);
+        put(&mut self.scene.labels, Label { at, text, kind, inside: false });
     }
 
     /// The lines that run back up, along the left edge of the page.
@@ -349,8 +349,9 @@ impl<'a> Page<'a> {
         let right = texts.fold(self.right_of(|_| true), f64::max);
         let clusters = self.scene.clusters.iter().map(|cluster| cluster.rect.bottom());
         let boxes = self.scene.boxes.iter().map(Rect::bottom);
+        let lines = self.scene.lines.iter().flat_map(|line| line.path.points()).map(|p| p.y);
         self.scene.width = right + MARGIN;
-        self.scene.height = clusters.chain(boxes).fold(HEAD, f64::max) + MARGIN;
+        self.scene.height = clusters.chain(boxes).chain(lines).fold(HEAD, f64::max) + MARGIN;
         self.scene
     }
 }

@@ -30,6 +30,8 @@ fn boxes_are_apart(drawing: &Drawing, scene: &Scene) {
 fn lines_keep_out_of_boxes(scene: &Scene) {
     for line in &scene.lines {
         for point in line.path.points() {
+            assert!(point.x > 0.0 && point.x < scene.width && point.y > 50.0);
+            assert!(point.y < scene.height, "a line leaves the picture: {}", line.path);
             for (node, rect) in scene.boxes.iter().enumerate() {
                 let (x, y) = (rect.x + 2.0, rect.y + 2.0);
                 let within = Rect { x, y, w: rect.w - 4.0, h: rect.h - 4.0 };
@@ -78,4 +80,13 @@ fn nothing_overlaps_in_two_flows() {
 #[test]
 fn nothing_overlaps_in_the_reference_pipeline() {
     check(&model::drawing(&shop()));
+}
+
+#[test]
+fn nothing_overlaps_in_drawings_made_by_chance() {
+    for seed in 0..200 {
+        let drawing = super::random::drawing(seed);
+        let found = std::panic::catch_unwind(|| check(&drawing));
+        assert!(found.is_ok(), "the drawing of seed {seed}");
+    }
 }
