@@ -346,10 +346,13 @@ impl<'a> Page<'a> {
     fn finish(mut self) -> Scene {
         let labels = self.scene.labels.iter();
         let texts = labels.map(|label| label.at.x + mono(&label.text, LABEL_FONT));
-        let right = texts.fold(self.right_of(|_| true), f64::max);
+        let courses = self.scene.lines.iter().flat_map(|line| line.path.points());
+        let courses: Vec<Point> = courses.collect();
+        let right = texts.chain(courses.iter().map(|p| p.x));
+        let right = right.fold(self.right_of(|_| true), f64::max);
         let clusters = self.scene.clusters.iter().map(|cluster| cluster.rect.bottom());
         let boxes = self.scene.boxes.iter().map(Rect::bottom);
-        let lines = self.scene.lines.iter().flat_map(|line| line.path.points()).map(|p| p.y);
+        let lines = courses.iter().map(|p| p.y);
         self.scene.width = right + MARGIN;
         self.scene.height = clusters.chain(boxes).chain(lines).fold(HEAD, f64::max) + MARGIN;
         self.scene
