@@ -62,6 +62,20 @@ fn of_column(call: &str) -> Option<(String, String)> {
     (!first.is_empty()).then(|| (first.to_string(), format!("{name}(.x{}", &rest[end..])))
 }
 
+#[test]
+fn every_function_is_in_the_docs() {
+    let docs = include_str!("../../docs/language.md");
+    let words: Vec<&str> =
+        docs.split(|each: char| !each.is_alphanumeric() && each != '_').collect();
+    for function in FUNCTIONS {
+        assert!(
+            words.contains(&function.name),
+            "docs/language.md does not name `{}`",
+            function.name
+        );
+    }
+}
+
 fn has_fixed_result(function: &FunctionSpec) -> bool {
     !matches!(function.name, "now" | "uuid")
 }

@@ -321,9 +321,14 @@ pub(super) fn null_key(cx: &mut Cx, want: &Want, name: &str, value: &Expr, scope
     if let Some(clause) = want.key {
         problem = problem.label(clause.span, "a key is never null");
     }
+    // "table `customers`": its records are written by `customers.upsert { … }`.
+    let write = match want.owner.strip_prefix("table `").and_then(|rest| rest.strip_suffix('`')) {
+        Some(table) => format!("\n  -> {table}.upsert {{ … }}"),
+        None => String::new(),
+    };
     let help = format!(
-        "keep only the records that have it, before the write:\n\n  -> where {text} != null\n\n\
-         or give it a stand-in:  {}: {text} ?? {}",
+        "keep only the records that have it, before the write:\n\n  -> where {text} != \
+         null{write}\n\nor give it a stand-in:  {}: {text} ?? {}",
         keyed(name),
         stand_in(value.ty.non_null())
     );
