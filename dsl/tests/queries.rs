@@ -3,9 +3,9 @@
 use dsl::check::{Request, compile};
 use dsl::span::SourceMap;
 
-const FILE: &str = r#"type Line = { InvoiceNo: text, Country: text, Quantity: int, UnitPrice: decimal(10, 3) }
+const FILE: &str = r#"type Line = { Country: text, Quantity: int, UnitPrice: decimal(10, 3) }
 table sales : Line
-profile local { sales = redshift("sales", workgroup: "analytics", database: "dev", role: "r") }
+profile local { sales = redshift("s", workgroup: "w", database: "d", role: "r") }
 query q on sales CHART """
   select COLUMN as country, sum(Quantity * UnitPrice) as revenue
   from {sales} group by COLUMN

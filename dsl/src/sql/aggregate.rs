@@ -110,6 +110,10 @@ impl Checker<'_> {
             self.report(problem.help("only `count(*)` takes `*`"));
             return None;
         }
+        if func == Agg::ListAgg && distinct {
+            self.unsupported("`listagg(distinct …)`", at, "select the distinct values first");
+            return None;
+        }
         let exprs = self.plain_args(function, name)?;
         let most = if func == Agg::ListAgg { 2 } else { 1 };
         if exprs.is_empty() || exprs.len() > most {

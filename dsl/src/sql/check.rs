@@ -45,9 +45,13 @@ pub fn check(sql: &str, tables: &[Table]) -> Result<Checked, Vec<SqlProblem>> {
         cte_count: 0,
         grouping: Grouping::Forbidden("here"),
     };
-    let query = checker.query(&query, None);
+    let mut query = checker.query(&query, None);
     if !checker.problems.is_empty() {
         return Err(checker.problems);
+    }
+    // a column of nothing but nulls is a text
+    for column in query.columns.iter_mut().filter(|column| column.ty == Ty::Null) {
+        column.ty = Ty::Text.nullable();
     }
     let columns = query.columns.iter().map(|column| (column.name.clone(), column.ty.clone()));
     Ok(Checked { columns: columns.collect(), query })

@@ -191,10 +191,10 @@ impl Checker<'_> {
             let own: Vec<usize> = scope.relations.iter().map(|relation| relation.id).collect();
             all().for_each(|expr| check_grouped(self, expr, &group_by, &own));
         }
-        let columns = items.iter().zip(&names).map(|(item, name)| Column {
-            name: name.clone(),
-            ty: if item.ty == Ty::Null { Ty::Text.nullable() } else { item.full_ty() },
-        });
+        let columns = items
+            .iter()
+            .zip(&names)
+            .map(|(item, name)| Column { name: name.clone(), ty: item.full_ty() });
         let columns = columns.collect();
         let limit = self.top(select);
         let order_by = order_by.into_iter().map(|(order, _)| order).collect();

@@ -363,7 +363,6 @@ pub enum Func {
     Strpos,
     Chr,
     Ascii,
-    Md5,
     Abs,
     Sign,
     /// `round(x, digits)` to the scale of the result; of a float to its second argument

@@ -49,6 +49,12 @@ impl Checker<'_> {
             self.report(problem.help("add `order by` after `over (`"));
             return poison(at);
         }
+        if spec.window_frame.is_none() && !order_by.is_empty() && (!ranking || framed) {
+            let message = format!("`{name}` over an ordered window needs its frame");
+            let problem = SqlProblem::new("E0306", message, at.clone(), "which rows?");
+            self.report(problem.help("add `rows unbounded preceding` after the order"));
+            return poison(at);
+        }
         let rows = match &spec.window_frame {
             None => None,
             Some(_) if ranking && !framed => {

@@ -82,7 +82,7 @@ impl Inspector {
     /// # Errors
     /// The query is refused, or the warehouse cannot be read.
     pub fn query(&self, sql: &str, rows_max: usize) -> Result<QueryRows, Fault> {
-        let tables = local::tables_of(&self.plan)?;
+        let tables = local::seen(&self.plan)?;
         local::query(&local::file(&self.dir), &tables, sql, rows_max)
     }
 }

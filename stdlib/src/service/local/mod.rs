@@ -17,6 +17,7 @@ pub mod disk;
 pub mod lock;
 pub mod objects;
 pub mod sqlite;
+pub mod sqlite_sql;
 pub mod streams;
 pub mod tables;
 #[cfg(test)]

@@ -10,7 +10,7 @@ pub mod schema;
 mod tests;
 
 use super::sqlite::Db;
-use super::{objects, sqlite};
+use super::{objects, sqlite, sqlite_sql};
 use crate::service::{Copied, CopyFormat, ObjectRef, QueryRows, Warehouse};
 use async_trait::async_trait;
 use dsl::ast::ResourceKind;
@@ -37,6 +37,8 @@ pub struct LocalWarehouse {
     dir: PathBuf,
     db: Arc<Db>,
     tables: BTreeMap<String, Arc<Table>>,
+    /// What queries may name.
+    seen: Vec<Seen>,
     clock: Arc<dyn Clock>,
 }
 
@@ -57,11 +59,17 @@ pub fn file(dir: &Path) -> PathBuf {
 /// # Errors
 /// A table's type cannot be kept.
 pub fn tables_of(plan: &Plan) -> Result<Vec<(String, RecordTy)>, Fault> {
+    Ok(bound(plan)?.into_iter().map(|(_, physical, record)| (physical, record)).collect())
+}
+
+/// The warehouse tables of a plan: the resource's name, the physical name, the columns.
+fn bound(plan: &Plan) -> Result<Vec<(&str, String, RecordTy)>, Fault> {
     let mut tables = Vec::new();
     for resource in &plan.resources {
         let Some(binding) = &resource.binding else { continue };
         if resource.kind == ResourceKind::Table && binding.service == "redshift" {
-            tables.push((binding.name.clone(), schema::check(&binding.name, &resource.ty)?));
+            let record = schema::check(&binding.name, &resource.ty)?;
+            tables.push((resource.name.as_str(), binding.name.clone(), record));
         }
     }
     Ok(tables)
@@ -83,7 +91,7 @@ impl LocalWarehouse {
             let insert = schema::insert(&name, &record);
             tables.insert(name.clone(), Arc::new(Table { name, record, insert }));
         }
-        Ok(LocalWarehouse { dir: dir.to_owned(), db, tables, clock })
+        Ok(LocalWarehouse { dir: dir.to_owned(), db, tables, seen: seen(plan)?, clock })
     }
 }
 
@@ -104,22 +112,81 @@ impl Warehouse for LocalWarehouse {
     }
 
     async fn query(&self, sql: &str, rows_max: usize) -> Result<QueryRows, Fault> {
-        let (path, sql) = (file(&self.dir), sql.to_owned());
-        let named = |table: &Arc<Table>| (table.name.clone(), table.record.clone());
-        let tables: Vec<(String, RecordTy)> = self.tables.values().map(named).collect();
+        let (path, sql, tables) = (file(&self.dir), sql.to_owned(), self.seen.clone());
         super::blocking(move || query(&path, &tables, &sql, rows_max)).await
     }
 }
 
-/// Answers a query; see [`Warehouse::query`]. Blocks.
-pub fn query(
-    path: &Path,
-    tables: &[(String, RecordTy)],
-    sql: &str,
-    rows_max: usize,
-) -> Result<QueryRows, Fault> {
-    let _ = (sqlite::look(path)?, tables, sql, rows_max);
-    Err(Fault::service("not_ready", "this build cannot answer a query yet"))
+/// A table under a name that queries know it by.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// The resource's name, or the physical one.
+    pub name: String,
+    /// The physical name.
+    pub physical: String,
+    /// Its columns.
+    pub record: RecordTy,
+}
+
+/// The warehouse tables of a plan, each under its resource's name, and under its physical name
+/// where no resource is called so.
+///
+/// # Errors
+/// A table's type cannot be kept.
+pub fn seen(plan: &Plan) -> Result<Vec<Seen>, Fault> {
+    let mut tables: Vec<Seen> = Vec::new();
+    for (name, physical, record) in bound(plan)? {
+        tables.push(Seen { name: name.into(), physical, record });
+    }
+    for index in 0..tables.len() {
+        let Seen { physical, record, .. } = tables[index].clone();
+        if !tables.iter().any(|table| table.name.eq_ignore_ascii_case(&physical)) {
+            tables.push(Seen { name: physical.clone(), physical, record });
+        }
+    }
+    Ok(tables)
+}
+
+/// Answers a query; see [`Warehouse::query`]. Before anything is loaded, tables are empty. Blocks.
+pub fn query(path: &Path, tables: &[Seen], sql: &str, rows_max: usize) -> Result<QueryRows, Fault> {
+    let known =
+        tables.iter().map(|table| dsl::sql::Table { name: &table.name, record: &table.record });
+    let known: Vec<dsl::sql::Table> = known.collect();
+    let checked = dsl::sql::check(sql, &known).map_err(|problems| refused(sql, &problems))?;
+    let fault = |error: rusqlite::Error| sqlite::fault(&error, "query", path);
+    let connection = match sqlite::look(path)? {
+        Some(connection) => connection,
+        None => Connection::open_in_memory().map_err(fault)?,
+    };
+    let base = |name: &str| {
+        let table = tables.iter().find(|table| table.name == name);
+        schema::base_table(table.map_or(name, |table| &table.physical))
+    };
+    for table in tables {
+        if !sqlite::has_table(&connection, &base(&table.name)).map_err(fault)? {
+            let empty = schema::create_empty(&table.physical, &table.record);
+            connection.pragma_update(None, "query_only", false).map_err(fault)?;
+            connection.execute_batch(&empty).map_err(fault)?;
+            connection.pragma_update(None, "query_only", true).map_err(fault)?;
+        }
+    }
+    sqlite_sql::register(&connection).map_err(fault)?;
+    sqlite_sql::run(&connection, &checked, &base, rows_max)
+}
+
+/// A query with problems.
+fn refused(sql: &str, problems: &[dsl::sql::SqlProblem]) -> Fault {
+    let told = problems.iter().map(|problem| {
+        let before = &sql[..problem.at.start.min(sql.len())];
+        let line = before.matches('\n').count() + 1;
+        let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+        format!("{} (line {line}, column {column})", problem.message)
+    });
+    let fault = Fault::service("query_refused", told.collect::<Vec<_>>().join("; "));
+    match problems.iter().find_map(|problem| problem.help.clone()) {
+        Some(help) => fault.help(help),
+        None => fault,
+    }
 }
 
 /// Makes a table, or says what is there instead.

@@ -83,6 +83,17 @@ pub fn create(name: &str, record: &RecordTy) -> String {
     )
 }
 
+/// The statement that makes the base table for one connection only, without rows.
+pub fn create_empty(name: &str, record: &RecordTy) -> String {
+    let column = |field: &Field| format!("{} {}", quoted(&field.name), column_type(&field.ty));
+    let columns: Vec<String> = record.fields.iter().map(column).collect();
+    format!(
+        "create temp table if not exists {} ({});",
+        quoted(&base_table(name)),
+        columns.join(", ")
+    )
+}
+
 /// The statement that inserts a row.
 pub fn insert(name: &str, record: &RecordTy) -> String {
     let places: Vec<String> = (1..=record.fields.len()).map(|n| format!("?{n}")).collect();

@@ -4,6 +4,7 @@ use super::*;
 use crate::service::local::tests::clock;
 use dsl::plan::{Binding, PlanResource};
 use dsl::ty::{Field, Ty};
+use dsl::value::Value;
 use std::fs;
 
 fn line() -> Ty {
@@ -142,4 +143,30 @@ fn other_columns_are_refused_with_both_declarations() {
     record.fields[2].ty = Ty::Decimal { precision: 19, scale: 0 };
     let fault = LocalWarehouse::open(dir.path(), &plan(Ty::Record(record)), clock());
     assert_eq!(fault.err().unwrap().code, "warehouse_type");
+}
+
+#[tokio::test]
+async fn a_query_is_answered_under_both_names_of_a_table() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut plan = plan(line());
+    plan.resources[0].name = "lines".into();
+    let tables = seen(&plan).unwrap();
+    let ask = |sql: &str| query(&file(dir.path()), &tables, sql, 10).unwrap();
+    assert_eq!(ask("select count(*) from lines").rows, [[Value::Int(0)]]);
+    let warehouse = LocalWarehouse::open(dir.path(), &plan, clock()).unwrap();
+    let lines = row("1", "6", "2010-12-01T08:26:00Z", "2.55")
+        + &row("C2", "-2", "2010-12-02T08:26:00Z", "0.045");
+    let object = put(dir.path(), "a", &lines);
+    warehouse.copy("sales", &object, CopyFormat::Ndjson).await.unwrap();
+    let revenue = "select sum(Quantity * UnitPrice) from";
+    let sum = [[Value::Decimal { unscaled: 15_210, scale: 3 }]];
+    assert_eq!(ask(&format!("{revenue} lines")).rows, sum);
+    assert_eq!(ask(&format!("{revenue} sales")).rows, sum);
+    assert_eq!(warehouse.query(&format!("{revenue} LINES"), 10).await.unwrap().rows, sum);
+    let one = query(&file(dir.path()), &tables, "select * from lines", 1).unwrap();
+    assert_eq!((one.rows.len(), one.more), (1, true));
+    let fault = warehouse.query("select Quantty\nfrom lines", 1).await.unwrap_err();
+    assert_eq!(fault.code, "query_refused");
+    assert_eq!(fault.message, "no column `Quantty` (line 1, column 8)");
+    assert_eq!(fault.help.as_deref(), Some("did you mean `Quantity`?"));
 }
