@@ -22,9 +22,20 @@ impl DecimalError {
     }
 }
 
+const POWERS: [i128; 39] = {
+    let mut powers = [1; 39];
+    let mut exponent = 1;
+    while exponent < powers.len() {
+        powers[exponent] = powers[exponent - 1] * 10;
+        exponent += 1;
+    }
+    powers
+};
+
 /// `10^exponent`, up to `10^38`.
+#[inline]
 pub fn power(exponent: u8) -> i128 {
-    10i128.pow(u32::from(exponent))
+    POWERS[usize::from(exponent)]
 }
 
 /// The largest absolute value of `decimal(precision, _)`, as an integer.
@@ -159,57 +170,68 @@ fn exponent(text: &[u8]) -> Option<i64> {
 
 /// The shortest exact text of a decimal: 2550 at scale 3 is `2.55`, 5000 is `5`.
 pub fn write(out: &mut Vec<u8>, unscaled: i128, scale: u8) {
-    let (mut digits, mut scale) = (unscaled.unsigned_abs(), scale);
-    while scale > 0 && digits.is_multiple_of(10) {
-        digits /= 10;
-        scale -= 1;
+    let (mut digits, mut left) = (unscaled.unsigned_abs(), scale);
+    // 64-bit division is several times faster, and nearly every number fits.
+    if let Ok(mut short) = u64::try_from(digits) {
+        while left > 0 && short.is_multiple_of(10) {
+            short /= 10;
+            left -= 1;
+        }
+        return write_digits(out, unscaled < 0 && short > 0, short, left);
     }
-    write_scaled(out, unscaled < 0, digits, scale);
+    while left > 0 && digits.is_multiple_of(10) {
+        digits /= 10;
+        left -= 1;
+    }
+    write_wide(out, unscaled < 0, digits, left);
 }
 
 /// The text of a decimal with all digits of its scale: 5000 at scale 3 is `5.000`.
 pub fn write_full(out: &mut Vec<u8>, unscaled: i128, scale: u8) {
-    write_scaled(out, unscaled < 0, unscaled.unsigned_abs(), scale);
+    match u64::try_from(unscaled.unsigned_abs()) {
+        Ok(short) => write_digits(out, unscaled < 0, short, scale),
+        Err(_) => write_wide(out, unscaled < 0, unscaled.unsigned_abs(), scale),
+    }
 }
 
-fn write_scaled(out: &mut Vec<u8>, negative: bool, mut digits: u128, scale: u8) {
-    let mut text = [0u8; 41];
+fn write_digits(out: &mut Vec<u8>, negative: bool, mut digits: u64, scale: u8) {
+    let mut text = [b'0'; 41];
     let mut at = text.len();
     let mut written = 0;
-    loop {
+    while digits > 0 || written <= scale {
         if written == scale && scale > 0 {
             at -= 1;
             text[at] = b'.';
         }
         at -= 1;
-        // 64-bit division is several times faster, and nearly every number fits.
-        let digit = match u64::try_from(digits) {
-            Ok(short) => {
-                digits = u128::from(short / 10);
-                (short % 10) as u8
-            }
-            Err(_) => {
-                let digit = (digits % 10) as u8;
-                digits /= 10;
-                digit
-            }
-        };
-        text[at] = b'0' + digit;
+        text[at] = b'0' + (digits % 10) as u8;
+        digits /= 10;
         written += 1;
-        if digits == 0 && written > scale {
-            break;
-        }
     }
-    if negative && text[at..].iter().any(|byte| matches!(byte, b'1'..=b'9')) {
+    if negative {
         at -= 1;
         text[at] = b'-';
     }
     out.extend_from_slice(&text[at..]);
 }
 
+/// The same for more digits than 64 bits hold.
+fn write_wide(out: &mut Vec<u8>, negative: bool, digits: u128, scale: u8) {
+    let digits = format!("{digits:0width$}", width = usize::from(scale) + 1);
+    let (whole, fraction) = digits.split_at(digits.len() - usize::from(scale));
+    if negative {
+        out.push(b'-');
+    }
+    out.extend_from_slice(whole.as_bytes());
+    if !fraction.is_empty() {
+        out.push(b'.');
+        out.extend_from_slice(fraction.as_bytes());
+    }
+}
+
 /// Writes an integer.
 pub fn write_int(out: &mut Vec<u8>, value: i64) {
-    write_scaled(out, value < 0, u128::from(value.unsigned_abs()), 0);
+    write_digits(out, value < 0, value.unsigned_abs(), 0);
 }
 
 /// Parses a 64-bit integer: a sign and digits, nothing else.
@@ -312,6 +334,8 @@ mod tests {
         assert_eq!(text(0, 3), "0");
         assert_eq!(text(100, 0), "100");
         assert_eq!(text(-max(38), 38), format!("-0.{}", "9".repeat(38)));
+        assert_eq!(text(max(38) / 10 * 10, 3), format!("{}.99", "9".repeat(35)));
+        assert_eq!(text(-i128::from(u64::MAX), 38), "-0.00000000000000000018446744073709551615");
         let mut full = Vec::new();
         write_full(&mut full, 5000, 3);
         assert_eq!(full, b"5.000");

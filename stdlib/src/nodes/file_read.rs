@@ -152,11 +152,11 @@ impl Source for FileRead {
             return Ok(Read::End);
         }
         // The chunk stays here while it is waited for: nothing is lost when this is dropped.
-        let next = self.next.as_mut().expect("a chunk is being read until the end");
-        let (file, chunk) = next.await.map_err(|error| {
-            let message = format!("reading `{}` was broken off: {error}", self.path);
-            Fault::service("file_unreadable", message)
-        })?;
+        let broken_off = |path: &str| {
+            Fault::service("file_unreadable", format!("reading `{path}` was broken off"))
+        };
+        let Some(next) = self.next.as_mut() else { return Err(broken_off(&self.path)) };
+        let (file, chunk) = next.await.map_err(|_| broken_off(&self.path))?;
         self.next = None;
         let chunk = chunk.map_err(|error| unreadable(&self.path, &error))?;
         let wanted = (self.place.length - self.at).min(CHUNK as u64);

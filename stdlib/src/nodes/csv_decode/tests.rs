@@ -232,3 +232,24 @@ fn large_files_leave_in_batches() {
     assert_eq!(rows.ids.ranges(), [(0, 19_999)]);
     assert!(!seen.kept);
 }
+
+#[test]
+fn broken_bytes_never_stop_it_and_every_record_is_accounted_for() {
+    let mut random = fastrand::Rng::with_seed(9);
+    let header = FILE.iter().position(|&byte| byte == b'\n').unwrap() + 1;
+    for _ in 0..150 {
+        let mut file = FILE.to_vec();
+        for _ in 0..random.usize(1..5) {
+            let at = random.usize(header..file.len());
+            file[at] = *random.choice(b"\",\r\n\xA3x1").unwrap();
+        }
+        let whole = read(&mut node(&[]), &[&file]).unwrap();
+        let mut seqs: Vec<u64> = whole.records.iter().map(|(seq, _)| *seq).collect();
+        seqs.extend(whole.failed.iter().map(|(seq, ..)| *seq));
+        seqs.sort_unstable();
+        assert_eq!(seqs, (0..whole.resume.record).collect::<Vec<_>>());
+        assert_eq!(whole.resume.offset, file.len() as u64);
+        let (start, end) = file.split_at(random.usize(..file.len()));
+        assert_eq!(read(&mut node(&[]), &[start, end]).unwrap(), whole);
+    }
+}
