@@ -138,9 +138,13 @@ fn a_port_in_use() {
     let _holder = TcpListener::bind(("127.0.0.1", shop.port.number)).expect("the port is free");
     let output = shop.run(&[]);
     assert_eq!(output.status.code(), Some(3), "{}", both(&output));
-    let text = errors(&output.stderr).replace(&std::process::id().to_string(), "PID");
+    let program = std::env::current_exe().expect("a test has a program");
+    let text = errors(&output.stderr)
+        .replace(program.to_string_lossy().as_ref(), "PROGRAM")
+        .replace(&std::process::id().to_string(), "PID");
     assert!(text.contains("in use"), "{text}");
-    assert!(!shop.state().join("streams/APIData/0/durable").exists(), "nothing was stored");
+    assert_eq!(shown(&shop, "orders"), "", "nothing was stored");
+    golden("port-in-use", &shop, &text);
 }
 
 #[test]
@@ -159,7 +163,10 @@ fn a_second_run_on_the_same_directory() {
     first.wait().expect("a child can be waited for");
     assert_ne!(output.status.code(), Some(0), "{text}");
     assert!(text.contains(&first.id().to_string()), "the other process is named:\n{text}");
-    golden("second-run", &shop, &errors(text.replace(&first.id().to_string(), "PID").as_bytes()));
+    let text = errors(text.replace(&first.id().to_string(), "PID").as_bytes());
+    let (before, after) = text.split_once("started ").expect("it says since when");
+    let after = after.split_once(')').map_or("", |(_, after)| after);
+    golden("second-run", &shop, &format!("{before}started TIME){after}"));
 }
 
 /// A state directory on a file system of 3 MiB. Making one needs rights that not everybody has.

@@ -55,7 +55,9 @@ fn absent(file: &str, names: &[String], missing: &[&str]) -> Fault {
     let message = format!("`{file}` has no {word} {}; its header is `{header}`", quoted.join(", "));
     let fault = Fault::service("csv_header", message);
     match missing.iter().find_map(|name| Some((name, nearest(name, names)?))) {
-        Some((name, near)) => fault.help(format!("did you mean `{near}` by `{name}`?")),
+        Some((name, near)) => fault.help(format!(
+            "`{near}` may be meant: call the column `{name}`, or the field `{near}`"
+        )),
         None if names.len() == 1 && header.contains([';', '\t']) => {
             let delimiter = if header.contains(';') { ";" } else { "\\t" };
             fault.help(format!(
@@ -120,7 +122,12 @@ mod tests {
         let message = "`a.csv` has no columns `InvoiceNo`, `Quantity`; its header is \
                        `Invoice No,Quantty,x`";
         assert_eq!(fault.message, message);
-        assert_eq!(fault.help.as_deref(), Some("did you mean `Invoice No` by `InvoiceNo`?"));
+        assert_eq!(
+            fault.help.as_deref(),
+            Some(
+                "`Invoice No` may be meant: call the column `InvoiceNo`, or the field `Invoice No`"
+            )
+        );
         let fault = find("a;b", &["total"]).unwrap_err();
         assert!(fault.help.unwrap().contains("delimiter: \";\""));
         assert!(find("a,a", &["a"]).unwrap_err().message.contains("two columns"));
