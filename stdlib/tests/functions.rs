@@ -137,6 +137,12 @@ fn what_the_checker_works_out_the_kernels_work_out_too() {
         ("90s", "\"{.x}\""),
         ("timestamp(\"2010-12-01T08:26:00.5Z\")", "\"{.x} {.x:%d/%m/%y %H:%M:%S%.3f}\""),
         ("date(\"2010-12-01\")", "\"{.x} {.x:%A}\""),
+        ("10", "text(.x / 4)"),
+        ("-2", "text(.x / 3)"),
+        ("1.25", "text(.x / -0.7)"),
+        ("-7", "text(.x % 3)"),
+        ("-7.5", "text(.x % 2)"),
+        ("0.05", "text(.x * -1.10)"),
         ("2.5", "text(int(.x) catch 0)"),
         ("2.0", "text(int(.x) catch 0)"),
     ] {

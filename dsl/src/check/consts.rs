@@ -4,7 +4,7 @@ use super::cx::{Cx, Lazy};
 use super::expr_fit::Place;
 use super::scope::Scope;
 use super::words::{a, shown};
-use super::{expr, expr_fit, fold, suggest, types};
+use super::{expr, expr_fit, fold, suggest, types, walk};
 use crate::ast;
 use crate::plan::{Entry, Expr, ExprKind};
 use crate::problem::Problem;
@@ -41,6 +41,11 @@ pub(crate) fn value_for(
             let value = constant(&fitted).ok().filter(|_| fitted.ty != Ty::Unknown)?;
             Some((value, fitted.ty))
         }
+        Err(part) if walk::find(part, &at_run_time).is_none() => {
+            let message = format!("`{}` does not fit `{}`", shown(cx, part), part.ty);
+            cx.report(Problem::error("E0311", message, part.span, "out of range"));
+            None
+        }
         Err(part) => {
             let name = match place.name {
                 "" => "this value",
@@ -58,6 +63,11 @@ pub(crate) fn value_for(
             None
         }
     }
+}
+
+/// True for what only a run knows.
+fn at_run_time(expr: &Expr) -> bool {
+    matches!(expr.kind, ExprKind::Field(_) | ExprKind::Batch(_) | ExprKind::Call(..))
 }
 
 /// The value of a typed expression, or the part of it that is not constant.

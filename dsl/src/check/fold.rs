@@ -30,6 +30,7 @@ pub(crate) fn converted(
                 None => Err(format!("{} has too many digits for it", shown())),
             }
         }
+        (Value::Text(_), Ty::Text) => Ok(Some(value.clone())),
         (Value::Text(text), Ty::Path) => Ok(Some(Value::Text(beside(cx, expr.span, text)))),
         (Value::Text(text), Ty::Url) => match is_url(text) {
             true => Ok(Some(value.clone())),
@@ -200,9 +201,32 @@ fn binary(op: BinaryOp, left: &Value, right: &Value, ty: &Ty) -> Option<Value> {
         Gt => Some(Value::Bool(compared(left, right)? == Ordering::Greater)),
         Ge => Some(Value::Bool(compared(left, right)? != Ordering::Less)),
         Add | Sub | Mul => arithmetic(op, left, right, ty),
-        // Their kernels decide how they round; a constant is worked out by them too.
-        Div | Rem => None,
+        Div => divided(left, right, ty),
+        Rem => match (left, right, ty) {
+            (Value::Int(left), Value::Int(right), Ty::Int) => {
+                Some(Value::Int(left.checked_rem(*right)?))
+            }
+            (left, right, Ty::Decimal { scale, .. }) => {
+                let unscaled = at_scale(left, *scale)?.checked_rem(at_scale(right, *scale)?)?;
+                Some(Value::Decimal { unscaled, scale: *scale })
+            }
+            _ => None,
+        },
     }
+}
+
+/// A quotient of decimals, rounded half away from zero.
+fn divided(left: &Value, right: &Value, ty: &Ty) -> Option<Value> {
+    let Ty::Decimal { scale, .. } = ty else { return None };
+    let (left_scale, right_scale) = (scale_of(left), scale_of(right));
+    let grown = u32::from(*scale + right_scale - left_scale);
+    let dividend = at_scale(left, left_scale)?.checked_mul(10_i128.checked_pow(grown)?)?;
+    let divisor = at_scale(right, right_scale)?;
+    let (quotient, rest) = (dividend.checked_div(divisor)?, dividend.checked_rem(divisor)?);
+    let up = rest.unsigned_abs() >= divisor.unsigned_abs() - rest.unsigned_abs();
+    let away = if (dividend < 0) == (divisor < 0) { 1 } else { -1 };
+    let unscaled = quotient.checked_add(if up { away } else { 0 })?;
+    rescaled(&Value::Decimal { unscaled, scale: *scale }, ty)
 }
 
 /// Order of two constants of one type; `None` = not comparable here.

@@ -14,7 +14,7 @@ use crate::ty::Ty;
 use crate::value::Value;
 use chrono::format::{Item, StrftimeItems};
 
-/// Types a template; the result has type `text`. With only constants in its holes it is one.
+/// Types a template; the result has type `text`, or `path` where it begins with one. With only constants in its holes it is one.
 pub(crate) fn check(cx: &mut Cx, template: &ast::Template, scope: &Scope) -> plan::Expr {
     let mut parts = Vec::new();
     let mut fine = true;
@@ -36,7 +36,12 @@ pub(crate) fn check(cx: &mut Cx, template: &ast::Template, scope: &Scope) -> pla
         let kind = ExprKind::Const(Value::Text(String::new()));
         return plan::Expr { kind, ty: Ty::Text, span: template.span };
     }
-    whole(ExprKind::Template(parts), Ty::Text, template.span)
+    // `"{folder}/lines.csv"`: what begins with a path is one, already relative to the right place.
+    let ty = match &parts[0] {
+        TemplatePart::Hole(plan::Expr { ty: Ty::Path, .. }, None) => Ty::Path,
+        _ => Ty::Text,
+    };
+    whole(ExprKind::Template(parts), ty, template.span)
 }
 
 /// Checks a text that is filled once for a whole batch: no field of its records (E0313), and

@@ -1,7 +1,8 @@
 //! Types of expressions, and what is wrong with them.
 
-use super::harness::{constant, only, table, typed, wanted};
+use super::harness::{constant, only, table, typed, wanted, with};
 use crate::check::expr::fallible;
+use crate::check::{Request, consts};
 use crate::ty::Ty;
 
 #[test]
@@ -87,11 +88,45 @@ fn constants_are_worked_out_before_the_run() {
         only(&problems),
         "E0313 at \"now()\": this value is needed before the run, and `now()` is not known"
     );
+    let (_, problems) = constant("9_223_372_036_854_775_807 + 1");
+    assert_eq!(
+        only(&problems),
+        "E0311 at \"9_223_372_036_854_775_807 + 1\": `9_223_372_036_854_775_807 + 1` does not fit `int`"
+    );
     let (_, problems) = constant(".Quantity");
     assert_eq!(
         only(&problems),
         "E0302 at \".Quantity\": `.Quantity` is a field, and no record flows here"
     );
+}
+
+#[test]
+fn params_are_given_as_text() {
+    let param = |name: &str, given: &[(&str, &str)], run: bool| {
+        let params =
+            given.iter().map(|(name, text)| (name.to_string(), text.to_string())).collect();
+        let request = Request { params, run, ..Request::default() };
+        let name = name.to_string();
+        let (found, problems) = with("param wait : duration", "drop", &request, |cx, _| {
+            cx.chosen = true;
+            consts::param(cx, &name)
+        });
+        (found.map(|(value, _)| value.to_string()), problems)
+    };
+    let known = |name: &str, given: &[(&str, &str)]| param(name, given, true).0;
+    assert_eq!(known("limit", &[]).as_deref(), Some("5"));
+    assert_eq!(known("limit", &[("limit", "1_000")]).as_deref(), Some("1000"));
+    assert_eq!(known("wait", &[("wait", "90s")]).as_deref(), Some("90s"));
+    // A path of the command line is relative to the current directory, one of the file to the file.
+    assert_eq!(known("input", &[("input", "in.csv")]).as_deref(), Some("\"in.csv\""));
+    assert_eq!(known("input", &[]).as_deref(), Some("\"flows/data/in.csv\""));
+    let (found, problems) = param("limit", &[("limit", "many")], true);
+    assert_eq!(found, None);
+    assert_eq!(only(&problems), "E0803 at \"int\": param `limit` is an `int`, and `many` is none");
+    let (_, problems) = param("needed", &[], true);
+    assert_eq!(only(&problems), "E0804 at \"needed\": param `needed` has no value");
+    let (found, problems) = param("needed", &[], false);
+    assert!(found.is_some() && problems.is_empty(), "a check needs no values");
 }
 
 #[test]
