@@ -2,6 +2,7 @@
 
 mod errors;
 mod json;
+mod painter;
 mod progress;
 mod signals;
 mod summary;
