@@ -176,15 +176,26 @@ impl CompiledRecord {
     }
 }
 
-/// A template option, ready to be filled for a batch.
+/// Fills a template option for a batch, which has at least one row.
 ///
-/// The text is that of the first row: the checker lets only `batch.*` and constants into keys.
+/// # Errors
+/// A hole that cannot be worked out; or the text is not the same for all rows (`template_differs`),
+/// so that no one text is the batch's.
 pub fn eval_text(compiled: &Compiled, rows: &Rows, env: &Env) -> Result<String, ExprFault> {
-    let evaluated = compiled.eval(rows, env);
-    if let Some(fault) = evaluated.faults.into_iter().next() {
+    let Evaluated { values, faults } = compiled.eval(rows, env);
+    if let Some(fault) = faults.into_iter().next() {
         return Err(fault);
     }
-    Ok(evaluated.values.as_string::<i32>().value(0).to_string())
+    let texts = values.as_string::<i32>();
+    let first = texts.value(0);
+    match (1..texts.len()).find(|&row| texts.value(row) != first) {
+        None => Ok(first.to_string()),
+        Some(row) => {
+            let other = texts.value(row);
+            let message = format!("the rows of one batch give both {first:?} and {other:?}");
+            Err(ExprFault { row, code: "template_differs", message })
+        }
+    }
 }
 
 /// All true, for a mask of `len` rows.

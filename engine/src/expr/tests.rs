@@ -229,6 +229,9 @@ fn templates_print_every_type() {
         eval_text(&compile(&key), &lines(), &env).unwrap(),
         "2010-12-01T08-26-00.000000-00-02"
     );
+    let differs = expr(ExprKind::Template(vec![TemplatePart::Hole(field("q"), None)]), Ty::Text);
+    let fault = eval_text(&compile(&differs), &lines(), &env).unwrap_err();
+    assert_eq!((fault.row, fault.code), (1, "template_differs"));
     let line = expr(
         ExprKind::Template(vec![
             TemplatePart::Hole(field("q"), None),
