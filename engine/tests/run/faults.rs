@@ -138,6 +138,23 @@ async fn a_healthy_branch_delivers_what_it_has_when_another_fails() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn nothing_is_tried_again_when_the_run_is_failing() {
+    let bad = Store::answering(|_, _| Err(Fault::service("gone", "")));
+    let slow = Store::answering(|_, _| {
+        let retry_after = Some(std::time::Duration::from_secs(3));
+        Err(Fault { retry_after, ..Fault::transient("reset", "") })
+    });
+    let mut bench = Bench::new();
+    let source = bench.source("numbers", Numbers::new(&[5]));
+    let (to_bad, to_slow) = (bench.sink("bad", bad), bench.sink("slow", slow.clone()));
+    bench.chain(&[source, to_bad]);
+    bench.chain(&[source, to_slow]);
+    let began = tokio::time::Instant::now();
+    assert_eq!(errors(&bench.run().await), ["node test/bad gone", "undelivered 5"]);
+    assert_eq!((began.elapsed().as_secs(), slow.calls().len()), (0, 1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_read_is_tried_again_unless_the_fault_is_for_good() {
     for (fault, wanted) in [
         (Fault::transient("reset", ""), vec![]),
