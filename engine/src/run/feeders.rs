@@ -1,6 +1,7 @@
 //! Which sources can still be fed: a source with `fed_by` ends when all its feeders have.
 
 use dsl::plan::Plan;
+use petgraph::Direction::Incoming;
 use petgraph::graph::NodeIndex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard};
@@ -36,12 +37,11 @@ impl Feeders {
         self.sources()[&source].told.subscribe()
     }
 
-    /// What the run knows of a source's feeders; `None` where it has none.
-    pub fn watch(&self, source: NodeIndex) -> Option<watch::Receiver<bool>> {
-        let sources = self.sources();
-        let fed = &sources[&source];
-        let has_feeders = !fed.by.is_empty() || *fed.ended.borrow();
-        has_feeders.then(|| fed.ended.subscribe())
+    /// What the run knows of a source's feeders; `None` where it has none to wait for: nothing
+    /// feeds it, or it feeds itself, through other flows perhaps.
+    pub fn watch(&self, plan: &Plan, source: NodeIndex) -> Option<watch::Receiver<bool>> {
+        let waits = !plan.graph[source].fed_by.is_empty() && !feeds_itself(plan, source);
+        waits.then(|| self.sources()[&source].ended.subscribe())
     }
 
     /// A node has ended, everything it was given settled.
@@ -57,4 +57,20 @@ impl Feeders {
     fn sources(&self) -> MutexGuard<'_, BTreeMap<NodeIndex, Fed>> {
         self.sources.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
+}
+
+/// Whether what the source sends comes back to it, through edges and through what feeds sources.
+fn feeds_itself(plan: &Plan, source: NodeIndex) -> bool {
+    let mut seen = BTreeSet::new();
+    let mut above = plan.graph[source].fed_by.clone();
+    while let Some(node) = above.pop() {
+        if node == source {
+            return true;
+        }
+        if seen.insert(node) {
+            above.extend(plan.graph.neighbors_directed(node, Incoming));
+            above.extend(&plan.graph[node].fed_by);
+        }
+    }
+    false
 }

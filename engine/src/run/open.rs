@@ -187,7 +187,7 @@ impl Opener<'_> {
             out: ports.remove(&Port::Out).map(Arc::new),
             done: Done::new(node.clone(), ports.remove(&Port::Done)),
             settling: Settling::new(self.logs.clone(), undelivered.clone(), seed),
-            fed: self.feeders.watch(index),
+            fed: self.feeders.watch(&self.plan, index),
             ctx: self.ctx.clone(),
             control: self.control.clone(),
         };

@@ -133,8 +133,7 @@ async fn after_a_failure_the_same_batches_come_out_and_no_row_twice() {
 }
 
 /// The rows are copied by two branches, each with a `batch` of its own, and the clock closes many.
-fn two_branches(from: u64, left: Store, right: Store) -> (Bench, Arc<SourceSeen>) {
-    let pause = Duration::from_millis(70);
+fn two_branches(from: u64, pause: Duration, left: Store, right: Store) -> (Bench, Arc<SourceSeen>) {
     let numbers = Numbers { from, pause, ..Numbers::new(&[7; 12]) };
     let seen = numbers.seen.clone();
     let mut bench = Bench::new();
@@ -158,8 +157,10 @@ async fn killed_at_any_moment_every_row_is_in_one_batch_of_each_branch() {
         let (left, right) = (Bucket::default(), Bucket::default());
         let checkpoints = MemoryCheckpoints::default();
         let mut from = 0;
-        for killed_ms in [killed_ms, 300, 1_000_000] {
-            let (mut bench, seen) = two_branches(from, left.sink(None), right.sink(None));
+        for (killed_ms, pause_ms) in [(killed_ms, 70), (300, 10), (900, 170), (1_000_000, 130)] {
+            let pause = Duration::from_millis(pause_ms);
+            let (left, right) = (left.sink(None), right.sink(None));
+            let (mut bench, seen) = two_branches(from, pause, left, right);
             bench.ctx.checkpoints = Arc::new(checkpoints.clone());
             tokio::select! {
                 report = bench.run() => assert_eq!(errors(&report), [""; 0]),

@@ -115,3 +115,21 @@ async fn keep_running_keeps_fed_sources_open_until_told_to_stop() {
     assert_eq!(began.elapsed().as_secs(), 100);
     assert_eq!(second.stops.load(Ordering::Relaxed), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn sources_that_feed_each_other_stop_at_once() {
+    let mut bench = Bench::new();
+    let mut ends = Vec::new();
+    for (name, writer) in [("here", "to there"), ("there", "to here")] {
+        let source = bench.source(name, Numbers { endless: true, ..Numbers::new(&[2]) });
+        let sink = bench.sink(writer, Store::new());
+        bench.chain(&[source, sink]);
+        ends.push((source, sink));
+    }
+    bench.plan.graph[ends[0].0].fed_by = vec![ends[1].1];
+    bench.plan.graph[ends[1].0].fed_by = vec![ends[0].1];
+    let began = Instant::now();
+    let report = bench.run_until(sleep(Duration::from_secs(5))).await;
+    assert_eq!(errors(&report), [""; 0]);
+    assert_eq!(began.elapsed().as_secs(), 5);
+}

@@ -17,7 +17,7 @@ pub(crate) struct Lane {
     cutter: Cutter,
     parts: Vec<Batch>,
     /// When the first row of the open batch came in.
-    pub opened_ns: Option<i64>,
+    opened_ns: Option<i64>,
     /// The lowest sequence number that may come next.
     next: u64,
 }
@@ -49,6 +49,16 @@ impl Lane {
 
     pub fn partition(&self) -> &Arc<Partition> {
         &self.partition
+    }
+
+    /// No row waits.
+    pub fn is_empty(&self) -> bool {
+        self.opened_ns.is_none()
+    }
+
+    /// Since when the clock may count for the open batch.
+    pub fn waits_since_ns(&self) -> Option<i64> {
+        self.opened_ns.filter(|_| !self.cutter.is_bound())
     }
 
     /// Adds rows of the lane's partition.

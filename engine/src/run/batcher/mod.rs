@@ -123,7 +123,7 @@ impl Batcher {
         }
         let partition = lane.partition().clone();
         let tracked = lane.tracked;
-        if lane.opened_ns.is_none() && !tracked {
+        if lane.is_empty() && !tracked {
             lanes.remove(&id);
         }
         if tracked && !pushed.ends.is_empty() {
@@ -182,7 +182,7 @@ impl Batcher {
         if !ends.is_empty() {
             self.record(&ends).await?;
         }
-        lanes.retain(|_, lane| lane.tracked || lane.opened_ns.is_some());
+        lanes.retain(|_, lane| lane.tracked || !lane.is_empty());
         for batch in closed {
             self.send(batch).await;
         }
@@ -196,7 +196,7 @@ impl Batcher {
     }
 
     fn deadline(&self, lane: &Lane) -> Option<i64> {
-        lane.opened_ns?.checked_add(nanos(self.wait?))
+        lane.waits_since_ns()?.checked_add(nanos(self.wait?))
     }
 
     /// Sets the timer to the first deadline of all lanes.
