@@ -76,9 +76,13 @@ fn problems(plan: &Plan, sql: &str) -> (SourceMap, Vec<Problem>) {
         let service = resource.binding.as_ref().map(|binding| binding.service.as_str());
         resource.kind == ResourceKind::Table && service == Some("redshift")
     });
-    let tables: Vec<Table> = tables
-        .filter_map(|table| Some(Table { name: &table.name, record: table.ty.record()? }))
-        .collect();
+    // a table is known by its name in the file, and by that of the warehouse
+    let names = tables.flat_map(|table| {
+        let physical = table.binding.as_ref().map_or(&table.name, |binding| &binding.name);
+        let record = table.ty.record();
+        [&table.name, physical].map(|name| record.map(|record| Table { name, record }))
+    });
+    let tables: Vec<Table> = names.flatten().collect();
     let mut files = SourceMap::default();
     let file = files.add(GIVEN, sql);
     let problem = |problem: SqlProblem| {
@@ -130,6 +134,7 @@ mod tests {
     fn good_sql_has_no_problems() {
         let sql = "select country, sum(quantity) from sales group by country";
         assert_eq!(problems(&plan(), sql).1, vec![]);
+        assert_eq!(problems(&plan(), "select sum(quantity) from t").1, vec![]);
     }
 
     #[test]

@@ -170,7 +170,23 @@ impl Checker<'_> {
 
     /// The place of a node of the syntax tree.
     pub(super) fn at(&self, node: &impl Spanned) -> Range<usize> {
-        self.places.bytes(node.span()).unwrap_or_else(|| self.here.clone())
+        let at = self.places.bytes(node.span()).unwrap_or_else(|| self.here.clone());
+        self.closed(at)
+    }
+
+    /// The parser's places leave out closing brackets.
+    fn closed(&self, at: Range<usize>) -> Range<usize> {
+        let text = &self.sql[at.clone()];
+        let open = text.matches('(').count().saturating_sub(text.matches(')').count());
+        let mut end = at.end;
+        for _ in 0..open {
+            let rest = self.sql[end..].trim_start();
+            if !rest.starts_with(')') {
+                break;
+            }
+            end = self.sql.len() - rest.len() + 1;
+        }
+        at.start..end
     }
 
     /// The place of a name.

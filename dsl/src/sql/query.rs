@@ -187,7 +187,9 @@ impl Checker<'_> {
             self.report(problem.help("add it to the select list"));
         }
         let all = || items.iter().chain(having.as_ref()).chain(keys.iter().map(|(key, _)| *key));
-        if !group_by.is_empty() || having.is_some() || all().any(has_aggregate) {
+        let grouped = !group_by.is_empty() || having.is_some() || all().any(has_aggregate);
+        // an unknown key may be the one that is missed
+        if grouped && group_by.iter().all(|key| key.ty != Ty::Unknown) {
             let own: Vec<usize> = scope.relations.iter().map(|relation| relation.id).collect();
             all().for_each(|expr| check_grouped(self, expr, &group_by, &own));
         }

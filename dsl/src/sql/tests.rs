@@ -224,7 +224,7 @@ const REFUSED: &[(&str, &str)] = &[
     ),
     (
         "select sum(Quantity) from sales where sum(Quantity) > 1",
-        "E0306 sum(Quantity | `sum` cannot stand in `where` | filter groups with `having`",
+        "E0306 sum(Quantity) | `sum` cannot stand in `where` | filter groups with `having`",
     ),
     (
         "select Country + 1 from sales",
@@ -306,6 +306,8 @@ fn each_problem_is_told_at_its_place() {
 fn several_problems_are_told_at_once() {
     let told = told("select Quantty, Contry from sales where Prise > 1");
     assert_eq!(told.len(), 3, "{told:#?}");
+    // one cause, one problem
+    assert_eq!(self::told("select Country from sales group by Contry").len(), 1);
 }
 
 #[test]
