@@ -86,9 +86,7 @@ impl Printer<'_> {
     }
 
     fn table(&self, columns: &[String], rows: &[Vec<Value>]) -> String {
-        let cells = |row: &Vec<Value>| -> Vec<Cell> {
-            row.iter().map(|v| Cell { text: cell(v), number: is_number(v) }).collect()
-        };
+        let cells = |row: &Vec<Value>| -> Vec<Cell> { row.iter().map(cell).collect() };
         let rows: Vec<Vec<Cell>> = rows.iter().map(cells).collect();
         table(columns, &rows, self.row_lines_max, self.style)
     }
@@ -104,21 +102,28 @@ fn foot(printed: usize, more: bool) -> String {
     }
 }
 
-fn is_number(value: &Value) -> bool {
-    use Value::*;
-    matches!(value, Int(_) | Decimal { .. } | Float(_) | Size(_) | Duration(_))
+/// A value in a table.
+fn cell(value: &Value) -> Cell {
+    match value {
+        Value::Null => Cell::text("∅"),
+        Value::Int(_) | Value::Decimal { .. } | Value::Size(_) => Cell::number(grouped(value)),
+        Value::Float(_) | Value::Duration(_) => Cell::number(plain(value)),
+        Value::Timestamp(ns) => Cell { whole: true, ..Cell::text(moment(*ns)) },
+        other => Cell::text(plain(other).replace(['\n', '\r', '\t'], " ")),
+    }
 }
 
-/// A value in one line of a table.
-fn cell(value: &Value) -> String {
-    match value {
-        Value::Null => "∅".into(),
-        Value::Int(n) if n.unsigned_abs() >= 10_000 => {
-            let sign = if *n < 0 { "-" } else { "" };
-            format!("{sign}{}", thousands(n.unsigned_abs()))
-        }
-        Value::Timestamp(ns) => moment(*ns),
-        other => plain(other).replace(['\n', '\r', '\t'], " "),
+/// A number with its thousands apart, from five digits on.
+fn grouped(value: &Value) -> String {
+    let text = plain(value);
+    let (sign, digits) = match text.strip_prefix('-') {
+        Some(digits) => ("-", digits),
+        None => ("", text.as_str()),
+    };
+    let (whole, rest) = digits.split_at(digits.find('.').unwrap_or(digits.len()));
+    match whole.parse::<u64>() {
+        Ok(n) if n >= 10_000 => format!("{sign}{}{rest}", thousands(n)),
+        _ => text,
     }
 }
 

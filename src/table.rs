@@ -15,6 +15,20 @@ pub struct Cell {
     pub text: String,
     /// Numbers stand to the right.
     pub number: bool,
+    /// Makes no sense when it is cut: a number, an instant.
+    pub whole: bool,
+}
+
+impl Cell {
+    /// A text, which may be cut.
+    pub fn text(text: impl Into<String>) -> Cell {
+        Cell { text: text.into(), number: false, whole: false }
+    }
+
+    /// A number.
+    pub fn number(text: impl Into<String>) -> Cell {
+        Cell { text: text.into(), number: true, whole: true }
+    }
 }
 
 /// Header, rule, rows. The widest columns are narrowed until a row fits; what is longer than
@@ -24,7 +38,9 @@ pub fn table(header: &[String], rows: &[Vec<Cell>], lines_max: usize, style: Sty
         (0..header.len()).map(|at| rows.iter().any(|row| row[at].number)).collect();
     let wanted = (0..header.len())
         .map(|at| rows.iter().map(|row| row[at].text.width()).fold(header[at].width(), usize::max));
-    let widths = fit(wanted.collect(), style.width);
+    let whole = |at: usize| rows.iter().any(|row| row[at].whole);
+    let whole: Vec<bool> = (0..header.len()).map(whole).collect();
+    let widths = fit(wanted.collect(), &whole, style.width);
     let mut text = String::new();
     let names: Vec<Vec<String>> =
         header.iter().zip(&widths).map(|(name, &width)| broken(name, width, 1)).collect();
@@ -46,14 +62,28 @@ pub fn table(header: &[String], rows: &[Vec<Cell>], lines_max: usize, style: Sty
     text
 }
 
-/// The widths of columns that fit: the widest are cut, down to one common width.
-fn fit(wanted: Vec<usize>, width: usize) -> Vec<usize> {
+/// The widths of columns that fit: the widest are cut, down to one common width. Columns that must
+/// be whole are cut only where the others alone cannot make room.
+fn fit(wanted: Vec<usize>, whole: &[bool], width: usize) -> Vec<usize> {
     let gaps = GAP.len() * wanted.len().saturating_sub(1);
     let room = width.saturating_sub(gaps);
-    let sum = |most: usize| wanted.iter().map(|w| (*w).min(most)).sum::<usize>();
-    let widest = wanted.iter().copied().max().unwrap_or(0).min(width);
-    let most = (COLUMN_MIN..=widest).rev().find(|&most| sum(most) <= room);
-    wanted.iter().map(|w| (*w).min(most.unwrap_or(COLUMN_MIN))).collect()
+    let kept: usize = wanted.iter().zip(whole).filter(|(_, w)| **w).map(|(width, _)| width).sum();
+    let others = whole.iter().filter(|whole| !**whole).count();
+    let keep = kept + others * COLUMN_MIN <= room;
+    let cut = |at: usize| !(keep && whole[at]);
+    let sum = |most: usize| -> usize {
+        let width = |(at, w): (usize, &usize)| if cut(at) { (*w).min(most) } else { *w };
+        wanted.iter().enumerate().map(width).sum()
+    };
+    let most = (COLUMN_MIN..=width).rev().find(|&most| sum(most) <= room).unwrap_or(COLUMN_MIN);
+    let mut left = room.saturating_sub(sum(most));
+    let mut widths = Vec::new();
+    for (at, &w) in wanted.iter().enumerate() {
+        let more = usize::from(cut(at) && w > most && left > 0);
+        left -= more;
+        widths.push(if cut(at) { w.min(most + more) } else { w });
+    }
+    widths
 }
 
 /// The lines of a row of cells.
@@ -115,9 +145,16 @@ mod tests {
 
     #[test]
     fn the_widest_columns_are_narrowed() {
-        assert_eq!(fit(vec![5, 40, 10], 80), [5, 40, 10]);
-        assert_eq!(fit(vec![5, 60, 60], 60), [5, 25, 25]);
-        assert_eq!(fit(vec![90, 90], 10), [4, 4]);
+        let none = [false; 3];
+        assert_eq!(fit(vec![5, 40, 10], &none, 80), [5, 40, 10]);
+        assert_eq!(fit(vec![5, 60, 60], &none, 60), [5, 26, 25]);
+        assert_eq!(fit(vec![90, 90], &none[..2], 10), [4, 4]);
+    }
+
+    #[test]
+    fn numbers_are_cut_last() {
+        assert_eq!(fit(vec![60, 20], &[false, true], 50), [28, 20]);
+        assert_eq!(fit(vec![60, 20], &[false, true], 20), [9, 9]);
     }
 
     #[test]
@@ -131,9 +168,8 @@ mod tests {
 
     #[test]
     fn numbers_stand_to_the_right() {
-        let cell = |text: &str, number| Cell { text: text.into(), number };
-        let rows =
-            [vec![cell("a", false), cell("1", true)], vec![cell("bcd", false), cell("22", true)]];
+        let row = |text: &str, number: &str| vec![Cell::text(text), Cell::number(number)];
+        let rows = [row("a", "1"), row("bcd", "22")];
         let text = table(&["x".into(), "n".into()], &rows, 1, Style::plain());
         assert_eq!(text, "x     n\n───  ──\na     1\nbcd  22\n");
     }

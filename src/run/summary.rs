@@ -112,10 +112,9 @@ fn cells(flow: String, node: &NodeSummary, elapsed: Duration) -> Vec<Cell> {
     };
     let failed = if node.failed == 0 { String::new() } else { thousands(node.failed) };
     let rate = if rows == 0 { String::new() } else { thousands(rate.round() as u64) };
-    let words = [flow, node.label.clone()].map(|text| Cell { text, number: false });
-    let numbers = [rows_in, number(out), failed, rate].map(|text| Cell { text, number: true });
-    let counts = Cell { text: counts(node), number: false };
-    words.into_iter().chain(numbers).chain([counts]).collect()
+    let names = [flow, node.label.clone()].map(|text| Cell { whole: true, ..Cell::text(text) });
+    let numbers = [rows_in, number(out), failed, rate].map(Cell::number);
+    names.into_iter().chain(numbers).chain([Cell::text(counts(node))]).collect()
 }
 
 /// `25,900 items · 10,684 replaced`
