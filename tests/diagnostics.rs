@@ -1,5 +1,6 @@
 //! Every problem as a person sees it: `diagnostics/CASE.flow` must be reported as `CASE.txt`.
-//! `UPDATE_GOLDEN=1 cargo test --test diagnostics` writes the texts anew; they are reviewed as text.
+//! `UPDATE_GOLDEN=1 cargo test --test diagnostics` writes the texts anew; they are reviewed as
+//! text.
 
 use dsl::check::{Request, compile};
 use dsl::span::SourceMap;

@@ -37,10 +37,14 @@ impl<'a> Cx<'a> {
     }
 
     /// Reports a problem; the same problem at the same place (a node declaration that is used
-    /// twice, say) is kept once, and a name that is unknown at several places is one problem.
+    /// twice, say) is kept once, and a name that is unknown at several places, or a field that is
+    /// not in one record at several places, is one problem.
     pub fn report(&mut self, problem: Problem) {
+        let about = |of: &Problem| of.labels.get(1).cloned();
         let unknown = |old: &&mut Problem| {
-            old.code == "E0201" && problem.code == "E0201" && old.message == problem.message
+            let same = old.code == problem.code && old.message == problem.message;
+            let field = problem.code == "E0302" && about(old) == about(&problem);
+            same && (problem.code == "E0201" || field)
         };
         if let Some(old) = self.problems.iter_mut().find(unknown) {
             return again(old, &problem);

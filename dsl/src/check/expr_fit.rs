@@ -335,7 +335,8 @@ fn advice(cx: &Cx, expr: &Expr, wanted: &Ty, entry: &str) -> Option<String> {
         (Ty::Text, wanted) if number(wanted) || matches!(wanted, Ty::Bool | Ty::Date) => {
             let function = word(wanted);
             format!(
-                "convert it:  {entry}{function}({text})\n(which can fail, and then needs `errors` or `catch`)"
+                "convert it:  {entry}{function}({text})\n\
+                 (which can fail, and then needs `errors` or `catch`)"
             )
         }
         (Ty::Text, Ty::Timestamp) => format!(

@@ -14,7 +14,8 @@ use crate::ty::Ty;
 use crate::value::Value;
 use chrono::format::{Item, StrftimeItems};
 
-/// Types a template; the result has type `text`, or `path` where it begins with one. With only constants in its holes it is one.
+/// Types a template; the result has type `text`, or `path` where it begins with one. With only
+/// constants in its holes it is one.
 pub(crate) fn check(cx: &mut Cx, template: &ast::Template, scope: &Scope) -> plan::Expr {
     let mut parts = Vec::new();
     let mut fine = true;

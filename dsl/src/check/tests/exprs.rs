@@ -88,10 +88,11 @@ fn constants_are_worked_out_before_the_run() {
         only(&problems),
         "E0313 at \"now()\": this value is needed before the run, and `now()` is not known"
     );
-    let (_, problems) = constant("9_223_372_036_854_775_807 + 1");
+    let (_, problems) = constant("5_000_000_000 * 5_000_000_000");
     assert_eq!(
         only(&problems),
-        "E0311 at \"9_223_372_036_854_775_807 + 1\": `9_223_372_036_854_775_807 + 1` does not fit `int`"
+        "E0311 at \"5_000_000_000 * 5_000_000_000\": `5_000_000_000 * 5_000_000_000` does not \
+         fit `int`"
     );
     let (_, problems) = constant(".Quantity");
     assert_eq!(
