@@ -288,8 +288,8 @@ pub enum BinaryOp {
     Rem,
 }
 
-/// Options by name, as the checker has filled them in; each panics where the spec has no such option
-/// of that type, or it has no default and was not given.
+/// Options by name, as the checker has filled them in; each panics where the spec has no such
+/// option of that type, or it has no default and was not given.
 impl PlanNode {
     /// A text, choice or path.
     pub fn text(&self, name: &str) -> &str {
