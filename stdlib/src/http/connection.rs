@@ -5,7 +5,9 @@ use crate::http::answer::{Answer, RefusedRow};
 use crate::http::body::{self, BodyLimits};
 use crate::http::frame::{Format, records};
 use crate::http::intake::{Intake, Named, Place, Posted, Settled};
-use crate::http::row_headers::{PRODUCER, ROWS, parse_producer, parse_rows};
+use crate::http::order::Order;
+use crate::http::row_headers::{AFTER, PRODUCER, ROWS};
+use crate::http::row_headers::{parse_after, parse_producer, parse_rows};
 use engine::ctx::Clock;
 use engine::summary::Counters;
 use hyper::body::{Body, Incoming};
@@ -14,7 +16,11 @@ use hyper::http::request::Parts;
 use hyper::{Method, Request, StatusCode};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 use tokio::sync::oneshot;
+
+/// How long a request waits for the one before it; less than clients wait for an answer.
+const ORDER_WAIT: Duration = Duration::from_secs(3);
 
 /// What all requests of a server share.
 pub struct Gate {
@@ -24,6 +30,8 @@ pub struct Gate {
     pub limits: BodyLimits,
     /// Where complete requests go.
     pub intake: Intake,
+    /// The order of each producer's requests.
+    pub order: Order,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Counts `requests`, `refused requests` and `busy`.
@@ -119,14 +127,25 @@ impl Gate {
         if rows == 0 {
             return Answer::stored(0);
         }
-        let named = posted.named.is_some();
+        let named = posted.named.clone();
+        if let Some(Named { producer, after: Some(after), .. }) = named {
+            tokio::select! {
+                biased;
+                () = self.order.reached(producer, after) => {}
+                () = self.clock.sleep(ORDER_WAIT) => return out_of_order(),
+            }
+        }
         if !self.intake.send(posted) {
             return stopping();
+        }
+        if let Some(Named { producer, runs, .. }) = &named {
+            let last = runs.last().map(|run| run.first + u64::from(run.len) - 1);
+            last.into_iter().for_each(|last| self.order.take(*producer, last));
         }
         match answered.await {
             Ok(Settled::Stored(refused)) if refused.is_empty() => Answer::stored(rows),
             Ok(Settled::Stored(refused)) => Answer::rows_refused(rows, shortened(refused)),
-            Ok(Settled::NotStored) | Err(_) => not_stored(named),
+            Ok(Settled::NotStored) | Err(_) => not_stored(named.is_some()),
         }
     }
 
@@ -143,6 +162,12 @@ impl Gate {
 fn stopping() -> Answer {
     let message = "the server is stopping; nothing of this request is stored, send it again later";
     Answer::later("stopping", message).close()
+}
+
+fn out_of_order() -> Answer {
+    let message = "the rows before these (`Flowc-After`) did not come; nothing of this request is \
+                   stored, send it again behind them";
+    Answer::later("out_of_order", message)
 }
 
 fn not_stored(named: bool) -> Answer {
@@ -201,10 +226,14 @@ fn format_of(headers: &HeaderMap) -> Result<Format, Answer> {
 
 fn named(headers: &HeaderMap) -> Result<Option<Named>, Answer> {
     let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
+    let after = text(AFTER);
     let read = match (text(PRODUCER), text(ROWS)) {
-        (None, None) => return Ok(None),
-        (Some(producer), Some(rows)) => parse_producer(producer)
-            .and_then(|producer| Ok(Named { producer, runs: parse_rows(rows)? })),
+        (None, None) if after.is_none() => return Ok(None),
+        (Some(producer), Some(rows)) => parse_producer(producer).and_then(|producer| {
+            let runs = parse_rows(rows)?;
+            let after = after.map(|after| parse_after(after, &runs)).transpose()?;
+            Ok(Named { producer, runs, after })
+        }),
         _ => Err("`Flowc-Producer` and `Flowc-Rows` are sent together or not at all".into()),
     };
     read.map(Some)

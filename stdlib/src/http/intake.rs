@@ -40,6 +40,8 @@ pub struct Named {
     pub producer: [u8; 16],
     /// `Flowc-Rows`: ascending.
     pub runs: Vec<Run>,
+    /// `Flowc-After`: the row that must be handed over before these.
+    pub after: Option<u64>,
 }
 
 /// What became of a request's rows.
@@ -295,6 +297,7 @@ mod tests {
         let named = rows.map(|rows| Named {
             producer: [7; 16],
             runs: crate::http::row_headers::parse_rows(rows).unwrap(),
+            after: None,
         });
         let records = records(body.into(), Format::Ndjson).unwrap();
         let (answer, answered) = oneshot::channel();

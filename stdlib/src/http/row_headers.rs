@@ -1,5 +1,6 @@
 //! The headers that name the rows of a request, so that a request which is sent again after a lost
-//! reply is recognised: `Flowc-Producer: <32 hex digits>` and `Flowc-Rows: 0-76,78-499`.
+//! reply is recognised, and requests under way together keep their order:
+//! `Flowc-Producer: <32 hex digits>`, `Flowc-Rows: 500-576,578-999`, `Flowc-After: 499`.
 
 use engine::batch::Run;
 use std::fmt::Write;
@@ -8,6 +9,8 @@ use std::fmt::Write;
 pub const PRODUCER: &str = "flowc-producer";
 /// Their sequence numbers: ranges, both ends included, ascending, one number a record.
 pub const ROWS: &str = "flowc-rows";
+/// The row that was sent just before these and is not answered yet; absent where there is none.
+pub const AFTER: &str = "flowc-after";
 /// A sequence number is below this.
 const SEQ_END: u64 = 1 << 63;
 /// Ranges in one request at most, so that the header stays small.
@@ -69,6 +72,14 @@ pub fn parse_rows(text: &str) -> Result<Vec<Run>, String> {
     Ok(runs)
 }
 
+/// Reads the value of [`AFTER`]: a row before the first of `runs`.
+pub fn parse_after(text: &str, runs: &[Run]) -> Result<u64, String> {
+    let after = number(text.trim()).filter(|after| runs.first().is_some_and(|run| *after < run.first));
+    after.ok_or_else(|| {
+        format!("`Flowc-After` must be a row before those of `Flowc-Rows`, not `{}`", short(text))
+    })
+}
+
 /// Numbers as ranges, both ends included; `None` where they do not ascend.
 fn ranges(seqs: impl IntoIterator<Item = u64>) -> Option<Vec<(u64, u64)>> {
     let mut found: Vec<(u64, u64)> = Vec::new();
@@ -114,6 +125,14 @@ mod tests {
         }
         assert!(parse_rows(&format!("{last},0")).is_err());
         assert!(parse_rows(&SEQ_END.to_string()).is_err());
+    }
+
+    #[test]
+    fn after_is_a_row_before_all() {
+        assert_eq!(parse_after("499", &[run(500, 1)]), Ok(499));
+        for bad in ["500", "501", "", "x", "-1"] {
+            assert!(parse_after(bad, &[run(500, 1)]).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! `http.post`: posts records to an HTTP server, many in one request, as lines of JSON.
 
 use crate::http::answer::RefusedRow;
+use crate::http::in_flight::InFlight;
 use crate::http::reply::{Verdict, no_reply, retry_after, verdict};
-use crate::http::row_headers::{PRODUCER, RANGES_MAX, ROWS, producer_text, rows_text};
+use crate::http::row_headers::{AFTER, PRODUCER, RANGES_MAX, ROWS, producer_text, rows_text};
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, BinaryArray};
 use async_trait::async_trait;
@@ -47,8 +48,10 @@ What the server answers decides:
 Each request names its rows (`Flowc-Producer`, `Flowc-Rows`), so that an `http.serve` in front of a
 stream stores none of them twice, however often it is sent.
 
-With `concurrency: 1` the rows arrive in their order. With more, requests overtake each other, and
-rows of one key may change their order; ask for it only where order says nothing.
+Up to `concurrency` requests are under way at once. Each also names the row before it that is not
+answered yet (`Flowc-After`), and an `http.serve` takes them in that order, whatever overtakes or
+is sent again: rows of one key keep their order. Another server may not look at it; give it
+`concurrency: 1` where order counts.
 `https://` is not supported yet.",
     kind: NodeKind::Sink,
     resource: None,
@@ -93,9 +96,9 @@ rows of one key may change their order; ask for it only where order says nothing
         OptionSpec {
             name: "concurrency",
             ty: OptionTy::Int,
-            default: Some("1"),
+            default: Some("4"),
             range: Some((1, 256)),
-            doc: "Requests under way at once; more than 1 gives up the order of rows.",
+            doc: "Requests under way at once; an `http.serve` keeps their order, others may not.",
             example: "concurrency: 8",
             ..OPTION
         },
@@ -151,6 +154,7 @@ pub struct HttpPost {
     uri: Uri,
     timeout: Duration,
     limits: SinkLimits,
+    in_flight: InFlight,
     clock: Arc<dyn Clock>,
     counters: Counters,
 }
@@ -179,7 +183,8 @@ impl HttpPost {
         };
         let timeout = node.duration("timeout");
         let (clock, counters) = (ctx.run.clock.clone(), ctx.counters.clone());
-        Ok(HttpPost { client, url, uri, timeout, limits, clock, counters })
+        let in_flight = InFlight::default();
+        Ok(HttpPost { client, url, uri, timeout, limits, in_flight, clock, counters })
     }
 
     /// One request with some of the rows.
@@ -203,9 +208,14 @@ impl HttpPost {
         let mut request = Request::post(self.uri.clone())
             .header(CONTENT_TYPE, "application/x-ndjson")
             .header(USER_AGENT, concat!("flowc/", env!("CARGO_PKG_VERSION")));
-        if let Some(names) = rows_text(rows.iter().filter_map(|&row| lines.seqs.get(row).copied()))
-        {
-            request = request.header(PRODUCER, lines.producer.as_str()).header(ROWS, names);
+        let mut seqs = rows.iter().filter_map(|&row| lines.seqs.get(row).copied());
+        if let Some(names) = rows_text(seqs.clone()).filter(|names| !names.is_empty()) {
+            let producer = producer_text(&lines.producer);
+            request = request.header(PRODUCER, producer).header(ROWS, names);
+            let first = seqs.next().unwrap_or_default();
+            if let Some(after) = self.in_flight.before(lines.producer, first) {
+                request = request.header(AFTER, after);
+            }
         }
         request
             .body(Full::new(Bytes::from(lines.body(rows))))
@@ -259,6 +269,10 @@ impl Sink for HttpPost {
         let lines = Lines::of(rows);
         let mut written = Written::default();
         let mut todo = lines.requests();
+        let named = lines.bounds(&todo);
+        if let Some((first, last)) = named {
+            self.in_flight.begin(lines.producer, first, last);
+        }
         let blank = lines.blank();
         written.refused.extend(
             blank.map(|row| self.refused(&lines, row, "an empty record is no JSON".into())),
@@ -286,6 +300,10 @@ impl Sink for HttpPost {
                 }
             }
         }
+        // What is to be written again stays under way; its next write begins it anew.
+        if let Some((first, _)) = named.filter(|_| written.again.is_empty()) {
+            self.in_flight.end(lines.producer, first);
+        }
         written.refused.sort_by_key(|fault| fault.row);
         Ok(written)
     }
@@ -294,7 +312,7 @@ impl Sink for HttpPost {
 /// The rows of a write as lines with names.
 struct Lines<'a> {
     payload: &'a BinaryArray,
-    producer: String,
+    producer: [u8; 16],
     /// One a row; empty where the ids are not one a row.
     seqs: Vec<u64>,
 }
@@ -308,7 +326,7 @@ impl<'a> Lines<'a> {
         if seqs.len() != payload.len() {
             seqs.clear();
         }
-        Lines { payload, producer: producer_text(&rows.ids.partition.id), seqs }
+        Lines { payload, producer: rows.ids.partition.id, seqs }
     }
 
     fn is_blank(&self, row: usize) -> bool {
@@ -336,6 +354,13 @@ impl<'a> Lines<'a> {
         }
         parts.extend((!part.is_empty()).then_some(part));
         parts
+    }
+
+    /// The numbers of the first and the last row that are sent.
+    fn bounds(&self, requests: &VecDeque<Vec<usize>>) -> Option<(u64, u64)> {
+        let first = requests.front()?.first()?;
+        let last = requests.back()?.last()?;
+        self.seqs.get(*first).copied().zip(self.seqs.get(*last).copied())
     }
 
     /// A line a row. A line break inside a record is blank space in JSON, so a space takes its

@@ -3,6 +3,7 @@
 use crate::http::body::BodyLimits;
 use crate::http::connection::Gate;
 use crate::http::intake::{Outlet, intake};
+use crate::http::order::Order;
 use crate::http::server::{ConnectionLimits, Server, listen};
 use async_trait::async_trait;
 use dsl::spec::*;
@@ -39,7 +40,10 @@ that are stored.
 
 A client that wants to send a request again without storing a row twice names its rows:
 `Flowc-Producer` (32 hex digits) and `Flowc-Rows` (their numbers: `0-76,78-499`). A stream knows the
-rows of a producer that it has and does not store them again; `http.post` sends both headers.
+rows of a producer that it has and does not store them again. A client that has several requests
+under way on several connections and wants them taken in order also sends `Flowc-After`: the last
+row that it sent before and that is not answered yet. A request waits for that row, up to 3 s, and
+is then answered 503. `http.post` sends all three.
 A client that goes away does not cancel the rows that it has sent.
 
 Connections are kept alive. Small requests that wait are stored together. It ends when all
@@ -192,6 +196,7 @@ impl HttpServe {
             path,
             limits: BodyLimits { bytes_max, idle },
             intake,
+            order: Order::default(),
             clock: ctx.run.clock.clone(),
             counters: ctx.counters.clone(),
             stopping: false.into(),

@@ -214,17 +214,16 @@ pub async fn scripted(answers: Vec<&str>) -> Scripted {
 }
 
 impl Raw {
-    /// Reads one request, head and body; `None` at the end of the connection.
+    /// Reads one request of hyper's client (its header names are in lower case), head and body; `None` at the end of the connection.
     pub async fn request(&mut self) -> Option<String> {
         let mut text = String::new();
         while !text.ends_with("\r\n\r\n") {
             text.push(self.0.read_u8().await.ok()? as char);
         }
-        let head = text.to_ascii_lowercase();
-        let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+        let length = text.lines().find_map(|line| line.strip_prefix("content-length: "));
         let mut body = vec![0; length.map_or(0, |length| length.parse().expect("a number"))];
         self.0.read_exact(&mut body).await.ok()?;
-        Some(head + &String::from_utf8(body).expect("UTF-8"))
+        Some(text + &String::from_utf8(body).expect("UTF-8"))
     }
 }
 
