@@ -109,3 +109,15 @@ async fn what_a_crash_left_half_written_is_removed() {
     put(&objects, "a", "1").await.unwrap();
     assert_eq!(keys(&objects, "", 0).await.0.len(), 1);
 }
+
+#[tokio::test]
+async fn a_full_disk_leaves_no_half_object() {
+    let dir = tempfile::tempdir().unwrap();
+    let objects = open(dir.path());
+    std::os::unix::fs::symlink("/dev/full", dir.path().join("tmp/0")).unwrap();
+    let fault = put(&objects, "a", "1").await.unwrap_err();
+    assert_eq!(fault.code, "disk_full");
+    assert!(fault.message.contains("store object `a` of bucket `b`"), "{}", fault.message);
+    assert!(!dir.path().join("s3/b/a").exists());
+    assert_eq!(put(&objects, "a", "1").await, Ok(Put::Stored));
+}

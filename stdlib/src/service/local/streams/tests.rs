@@ -295,3 +295,26 @@ async fn a_reader_is_told_of_new_records() {
     told.unwrap();
     assert_eq!(texts(&streams, 0, LIMITS).await.len(), 2);
 }
+
+/// What a full disk takes is nothing: no append is confirmed, none is lost, and the next run goes on.
+#[tokio::test]
+async fn a_full_disk_confirms_nothing_and_harms_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let streams = open_with(dir.path(), 1, 100).unwrap();
+    streams.append("s", records(0, &["some text of some length"])).await.unwrap();
+    // The segment is full; the next one will be on a disk that is.
+    let next = stream_dir(dir.path(), "s").join("0").join(format!("{:020}.seg", 1));
+    std::os::unix::fs::symlink("/dev/full", &next).unwrap();
+    let fault = streams.append("s", records(1, &["b"])).await.unwrap_err();
+    assert_eq!(fault.code, "disk_full");
+    let what = "cannot write records 1–1 of stream `s` shard 0";
+    assert!(fault.message.starts_with(what), "{}", fault.message);
+    let again = streams.append("s", records(1, &["b"])).await.unwrap_err();
+    assert_eq!(again.code, "disk_full", "what the file holds is not known any more");
+    assert_eq!(texts(&streams, 0, LIMITS).await.len(), 1);
+    drop(streams);
+    fs::remove_file(&next).unwrap();
+    let streams = open_with(dir.path(), 1, 100).unwrap();
+    assert_eq!(streams.append("s", records(1, &["b"])).await.unwrap().stored, 1);
+    assert_eq!(texts(&streams, 0, LIMITS).await.len(), 2);
+}
