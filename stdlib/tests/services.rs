@@ -22,7 +22,9 @@ use std::time::Duration;
 use stdlib::service::local;
 
 const FLOW: &str = r#"
-type Line = { InvoiceNo: text, StockCode: text, Quantity: int, UnitPrice: decimal(10, 3), CustomerID: text? }
+type Line = {
+  InvoiceNo: text, StockCode: text, Quantity: int, UnitPrice: decimal(10, 3), CustomerID: text?
+}
 type Stock    = { Quantity: int, UnitPrice: decimal(10, 3) }
 type Invoice  = { InvoiceNo: text, [text]: Stock }
 type Customer = { CustomerID: text, [text]: { Quantity: int } }

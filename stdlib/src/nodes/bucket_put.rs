@@ -34,10 +34,7 @@ crash.",
     options: &[OptionSpec {
         name: "key",
         ty: OptionTy::Template,
-        positional: false,
-        default: None,
         required: true,
-        range: None,
         doc: "The object's name.",
         example: "key: \"{batch.id}.txt\"",
         ..OPTION

@@ -34,10 +34,7 @@ writer in this run, when it is told to stop.",
     options: &[OptionSpec {
         name: "prefix",
         ty: OptionTy::Text,
-        positional: false,
         default: Some("\"\""),
-        required: false,
-        range: None,
         doc: "Only names that begin so.",
         example: "prefix: \"2026/\"",
         ..OPTION

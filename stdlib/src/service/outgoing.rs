@@ -56,10 +56,10 @@ impl Outgoing {
             .iter()
             .map(|name| rows.columns.column_by_name(name).expect("the checker found the key"))
             .collect();
-        if let [column] = columns[..] {
-            if let Some(texts) = column.as_string_opt::<i32>() {
-                return texts.clone();
-            }
+        if let [column] = columns[..]
+            && let Some(texts) = column.as_string_opt::<i32>()
+        {
+            return texts.clone();
         }
         let key = |row| columns.iter().map(|column| text(column, row)).collect::<Vec<_>>();
         (0..rows.len()).map(|row| Some(key(row).join("|"))).collect()

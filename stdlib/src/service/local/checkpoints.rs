@@ -8,8 +8,10 @@ use rusqlite::OptionalExtension;
 use std::path::Path;
 use std::sync::Arc;
 
-const SCHEMA: &str = "create table if not exists checkpoints (key text primary key, value blob not null) \
-     without rowid";
+const SCHEMA: &str = "
+    create table if not exists checkpoints (
+        key text primary key, value blob not null
+    ) without rowid";
 
 /// The checkpoints of one directory.
 pub struct LocalCheckpoints {

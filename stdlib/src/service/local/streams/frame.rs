@@ -67,13 +67,13 @@ pub struct Source<'a> {
 
 impl Header {
     /// Bytes of the header with its ranges.
-    pub fn len(&self) -> usize {
+    pub fn bytes(&self) -> usize {
         HEADER + self.ranges.len() * 12
     }
 
     /// Bytes of the whole frame.
     pub fn frame_len(&self) -> usize {
-        self.len() + self.body_len as usize
+        self.bytes() + self.body_len as usize
     }
 
     /// The offset after the last record.
@@ -81,7 +81,7 @@ impl Header {
         self.base + u64::from(self.rows)
     }
 
-    /// What [`Header::len`] will be by the unverified number of ranges; `bytes` holds at least
+    /// What [`Header::bytes`] will be by the unverified number of ranges; `bytes` holds at least
     /// [`HEADER`] bytes.
     pub fn announced_len(bytes: &[u8]) -> usize {
         HEADER + u32_at(bytes, 44) as usize * 12
@@ -123,7 +123,7 @@ impl Header {
     /// `self` are not looked at.
     pub fn write(&self, source: &Source<'_>, out: &mut Vec<u8>) {
         let start = out.len();
-        out.resize(start + self.len(), 0);
+        out.resize(start + self.bytes(), 0);
         let rows = || source.rows.iter().cloned().flatten();
         let payloads = source.payloads.value_offsets();
         for row in rows() {
@@ -143,7 +143,7 @@ impl Header {
             let (from, to) = (offsets[rows.start] as usize, offsets[rows.end] as usize);
             out.extend_from_slice(&keys.value_data()[from..to]);
         }
-        let (head, body) = out[start..].split_at_mut(self.len());
+        let (head, body) = out[start..].split_at_mut(self.bytes());
         assert!(body.len() <= BODY_MAX, "a frame is cut to its limit before it is written");
         head[..4].copy_from_slice(&MAGIC);
         head[8..12].copy_from_slice(&crc32c::crc32c(body).to_le_bytes());
@@ -176,7 +176,7 @@ impl<'a> Frame<'a> {
     /// Reads and verifies the frame at the start of `bytes`.
     pub fn read(bytes: &'a [u8]) -> Result<Frame<'a>, Bad> {
         let header = Header::read(bytes)?;
-        let body = bytes.get(header.len()..header.frame_len()).ok_or(Bad::Short)?;
+        let body = bytes.get(header.bytes()..header.frame_len()).ok_or(Bad::Short)?;
         if crc32c::crc32c(body) != header.body_crc {
             return Err(Bad::Checksum);
         }

@@ -194,7 +194,7 @@ async fn a_torn_tail_is_cut_off_at_every_byte() {
         fs::remove_file(&mark).unwrap();
         fs::write(&path, &bytes[..len]).unwrap();
         let streams = open(dir.path());
-        let whole = ends.iter().filter(|(end, _)| *end <= len).next_back().unwrap().1;
+        let whole = ends.iter().rfind(|(end, _)| *end <= len).unwrap().1;
         let all = texts(&streams, 0, LIMITS).await;
         assert_eq!(all, ["a", "bb", "ccc", "d", "e"][..whole], "cut at byte {len}");
         // What was cut off can be stored again, and only that.
@@ -213,7 +213,7 @@ async fn a_flipped_byte_is_a_fault_that_names_the_records() {
         let mut damaged = bytes.clone();
         damaged[at] ^= 1 << (at % 8);
         fs::write(&path, &damaged).unwrap();
-        let first = ends.iter().filter(|(end, _)| *end <= at).next_back().unwrap().1;
+        let first = ends.iter().rfind(|(end, _)| *end <= at).unwrap().1;
         let fault = open_with(dir.path(), 1, SEGMENT_BYTES).err().expect("a fault");
         assert_eq!(fault.code, "stream_damaged");
         let range = if first == 4 { "record 4".into() } else { format!("records {first} to 4") };
@@ -296,7 +296,7 @@ async fn a_reader_is_told_of_new_records() {
     assert_eq!(texts(&streams, 0, LIMITS).await.len(), 2);
 }
 
-/// What a full disk takes is nothing: no append is confirmed, none is lost, and the next run goes on.
+/// A full disk takes nothing: no append is confirmed, none is lost, and the next run goes on.
 #[tokio::test]
 async fn a_full_disk_confirms_nothing_and_harms_nothing() {
     let dir = tempfile::tempdir().unwrap();

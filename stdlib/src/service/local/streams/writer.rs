@@ -176,7 +176,7 @@ fn spread(
 fn shard_of(key: &str, shards: usize) -> usize {
     let hash = blake3::hash(key.as_bytes());
     let number = u64::from_le_bytes(hash.as_bytes()[..8].try_into().expect("eight bytes"));
-    (u128::from(number) * shards as u128 >> 64) as usize
+    ((u128::from(number) * shards as u128) >> 64) as usize
 }
 
 #[cfg(test)]
