@@ -74,7 +74,8 @@ pub fn parse_rows(text: &str) -> Result<Vec<Run>, String> {
 
 /// Reads the value of [`AFTER`]: a row before the first of `runs`.
 pub fn parse_after(text: &str, runs: &[Run]) -> Result<u64, String> {
-    let after = number(text.trim()).filter(|after| runs.first().is_some_and(|run| *after < run.first));
+    let after =
+        number(text.trim()).filter(|after| runs.first().is_some_and(|run| *after < run.first));
     after.ok_or_else(|| {
         format!("`Flowc-After` must be a row before those of `Flowc-Rows`, not `{}`", short(text))
     })
