@@ -163,6 +163,9 @@ pub fn query(path: &Path, tables: &[Seen], sql: &str, rows_max: usize) -> Result
         schema::base_table(table.map_or(name, |table| &table.physical))
     };
     for table in tables {
+        if let Some(there) = other_columns(&connection, table).map_err(fault)? {
+            return Err(differs(&table.physical, &table.record, &there, path));
+        }
         if !sqlite::has_table(&connection, &base(&table.name)).map_err(fault)? {
             let empty = schema::create_empty(&table.physical, &table.record);
             connection.pragma_update(None, "query_only", false).map_err(fault)?;
@@ -172,6 +175,25 @@ pub fn query(path: &Path, tables: &[Seen], sql: &str, rows_max: usize) -> Result
     }
     sqlite_sql::register(&connection).map_err(fault)?;
     sqlite_sql::run(&connection, &checked, &base, rows_max)
+}
+
+/// What the file has under a table's name, where that is not what is declared.
+fn other_columns(connection: &Connection, table: &Seen) -> rusqlite::Result<Option<String>> {
+    if !sqlite::has_table(connection, "_tables")? {
+        return Ok(None);
+    }
+    let there = declared(connection, &table.physical)?;
+    let own = (table.physical.clone(), schema::declaration(&table.record));
+    Ok(there.filter(|there| *there != own).map(|(name, columns)| format!("`{name}` ({columns})")))
+}
+
+/// Name and columns of the table that the file has under a name.
+fn declared(connection: &Connection, name: &str) -> rusqlite::Result<Option<(String, String)>> {
+    connection
+        .query_row("select name, declaration from _tables where name = ?1", [name], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .optional()
 }
 
 /// A query with problems.
@@ -197,12 +219,7 @@ fn make(
 ) -> rusqlite::Result<Result<(), String>> {
     let declaration = schema::declaration(record);
     let transaction = connection.transaction()?;
-    let there: Option<(String, String)> = transaction
-        .query_row("select name, declaration from _tables where name = ?1", [name], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })
-        .optional()?;
-    match there {
+    match declared(&transaction, name)? {
         Some(there) if there == (name.to_owned(), declaration.clone()) => return Ok(Ok(())),
         Some((there, columns)) => return Ok(Err(format!("`{there}` ({columns})"))),
         None => {}

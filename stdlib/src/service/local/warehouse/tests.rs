@@ -169,4 +169,8 @@ async fn a_query_is_answered_under_both_names_of_a_table() {
     assert_eq!(fault.code, "query_refused");
     assert_eq!(fault.message, "no column `Quantty` (line 1, column 8)");
     assert_eq!(fault.help.as_deref(), Some("did you mean `Quantity`?"));
+    let mut other = tables.clone();
+    other[0].record.fields[2].ty = Ty::Text;
+    let fault = query(&file(dir.path()), &other, "select * from lines", 1).unwrap_err();
+    assert_eq!(fault.code, "warehouse_columns");
 }
