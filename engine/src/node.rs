@@ -79,7 +79,9 @@ pub trait Transform: Send {
     /// the run fails its balance.
     fn apply(&mut self, rows: Rows, out: &mut Output) -> Result<(), Fault>;
 
-    /// The input has ended: sends what was kept, see [`Output::keep`].
+    /// The input has ended: sends what was kept, see [`Output::keep`]. Not called for a decoder
+    /// whose input was cut off because the run stops: the source reads again what it has kept, from
+    /// the last [`Output::resume_at`].
     fn finish(&mut self, out: &mut Output) -> Result<(), Fault> {
         let _ = out;
         Ok(())

@@ -23,6 +23,8 @@ pub(crate) struct Step {
     pub clock: Arc<dyn Clock>,
     /// Of rows whose end a decoder keeps.
     held: Option<Ack>,
+    /// The last answer named a place to resume.
+    resumes: bool,
 }
 
 /// A batch on its way to a target of an outlet, both by number.
@@ -64,7 +66,7 @@ impl Step {
         outlets: Vec<Outlet>,
         clock: Arc<dyn Clock>,
     ) -> Step {
-        Step { node, transform, outlets, clock, held: None }
+        Step { node, transform, outlets, clock, held: None, resumes: false }
     }
 
     /// What becomes of a batch. On an error everything that the call touched fails.
@@ -81,6 +83,19 @@ impl Step {
         let given = rows.clone();
         caught(|| transform.apply(rows, &mut out))?;
         self.answer(out, Some(&given), ack)
+    }
+
+    /// The input was cut off before its end. What a decoder keeps is left out: the source reads it
+    /// again in the next run, from the place to resume that the decoder has given. False where
+    /// nothing is kept, or nobody would read it again.
+    pub fn cut(&mut self) -> bool {
+        if !self.resumes {
+            return false;
+        }
+        if let Some(held) = self.held.take() {
+            held.settle(Verdict::Settled);
+        }
+        true
     }
 
     /// What becomes of what the transform has kept.
@@ -109,6 +124,7 @@ impl Step {
             Stop::Error(Box::new(RunError::Balance { node, equation }))
         })?;
         self.count(&out, &call);
+        self.resumes = out.resume.is_some();
         if out.decodes {
             ack.decoded(self.node.index.index(), out.made);
         }

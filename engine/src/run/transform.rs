@@ -4,7 +4,7 @@
 //! inside and its rows stay in the processor's cache.
 
 use super::edge::{Inlet, Lanes, Target};
-use super::shutdown::Control;
+use super::shutdown::{Control, Stage};
 use super::step::{Step, Stop};
 use crate::batch::Batch;
 use std::sync::Arc;
@@ -34,7 +34,13 @@ impl Chain {
             // A batch may be milliseconds of work: let those waiting for input or output in between.
             tokio::task::yield_now().await;
         }
+        // A run that stops cuts its sources off: what a decoder keeps is then not a whole record.
+        let cut = self.control.stage() > Stage::Running;
         for step in 0..self.steps.len() {
+            if cut && self.steps[step].cut() {
+                self.steps[step].node.end();
+                continue;
+            }
             let finished = match self.steps[step].finish() {
                 Ok(outgoing) => self.work(sends(step, outgoing)).await,
                 Err(stop) => Err((step, stop)),

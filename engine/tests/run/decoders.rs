@@ -107,6 +107,24 @@ async fn what_a_decoder_keeps_is_acknowledged_with_what_it_becomes() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_decoder_keeps_when_the_run_stops_is_read_again() {
+    let store = Store::new();
+    let numbers = Numbers { endless: true, asks: true, ..Numbers::new(&[3, 1, 2]) };
+    let seen = numbers.seen.clone();
+    let mut bench = Bench::new();
+    let source = bench.source("numbers", numbers);
+    let late = bench.opened_transform("late", Late::default());
+    let sink = bench.sink("store", store.clone());
+    bench.chain(&[source, late, sink]);
+    let report = bench.run_until(tokio::time::sleep(std::time::Duration::from_secs(5))).await;
+    assert_eq!(errors(&report), [""; 0]);
+    assert_eq!(store.numbers(), [0, 1, 2, 3, 4], "the last one is not whole yet");
+    let resumes = seen.resumes.lock().unwrap();
+    let last = resumes.last().cloned().flatten().unwrap();
+    assert_eq!(last.offset, 5, "the start of what was kept");
+}
+
+#[tokio::test(start_paused = true)]
 async fn nothing_may_come_out_of_nothing() {
     let mut bench = Bench::new();
     let source = bench.source("numbers", Numbers::new(&[3]));
