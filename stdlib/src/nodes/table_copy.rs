@@ -1,16 +1,13 @@
 //! `table.copy`: loads objects into the table, each once.
 
 use crate::service::outgoing::row_json;
-use crate::service::{
-    BucketPlace, Copied, CopyFormat, ObjectRef, Objects, Services, physical_name,
-};
+use crate::service::{BucketPlace, Copied, ObjectRef, Objects, Services, physical_name};
 use arrow_array::StringArray;
 use arrow_array::cast::AsArray;
 use async_trait::async_trait;
 use dsl::ast::ResourceKind;
 use dsl::plan::Plan;
 use dsl::spec::*;
-use dsl::ty::Ty;
 use engine::batch::Rows;
 use engine::ctx::NodeCtx;
 use engine::fault::{Fault, RowFault};
@@ -27,10 +24,12 @@ pub const SPEC: NodeSpec = NodeSpec {
     doc: "\
 An object is loaded as a whole or not at all: a line that is no row of the table refuses it, and its
 failure names the object and the line. That an object is loaded is recorded in the transaction that
-loads it, so that one that is seen again is counted as `already loaded` and skipped.",
+loads it, so that one that is seen again is counted as `already loaded` and skipped.
+
+Objects of `csv<…>` cannot be loaded yet.",
     kind: NodeKind::Sink,
     resource: Some(ResourceKind::Table),
-    signatures: &["object<ndjson<R>> ->", "object<csv<R>> ->"],
+    signatures: &["object<ndjson<R>> ->"],
     options: &[],
     fails: &[FailureSpec { code: "load", when: "a line is not a row of the table" }],
     delivery: Delivery { replays: false, holds_ack: false, idempotent: true },
@@ -79,7 +78,6 @@ pub fn open(services: Arc<Services>) -> Open {
 pub struct TableCopy {
     services: Arc<Services>,
     table: String,
-    format: CopyFormat,
     /// By the id of its partition.
     buckets: HashMap<[u8; 16], String>,
     counters: Counters,
@@ -94,7 +92,6 @@ impl TableCopy {
         let resource = ctx.node.resource.expect("a verb has a resource");
         Ok(TableCopy {
             table: physical_name(&ctx.plan.resources[resource])?.to_owned(),
-            format: format(ctx.node.input.as_ref()),
             buckets: buckets(&ctx.plan, &*services.objects),
             services,
             counters: ctx.counters.clone(),
@@ -111,14 +108,6 @@ impl TableCopy {
             key: column("key").value(row).to_owned(),
             etag: column("etag").value(row).to_owned(),
         }
-    }
-}
-
-fn format(input: Option<&Ty>) -> CopyFormat {
-    match input {
-        Some(Ty::Batch(inner)) => format(Some(inner)),
-        Some(Ty::Object(content)) if matches!(**content, Ty::Csv(_)) => CopyFormat::Csv,
-        _ => CopyFormat::Ndjson,
     }
 }
 
@@ -151,7 +140,7 @@ impl Sink for TableCopy {
         let mut refused = Vec::new();
         for row in 0..rows.len() {
             let object = self.object(rows, row);
-            match self.services.warehouse.copy(&self.table, &object, self.format).await? {
+            match self.services.warehouse.copy(&self.table, &object).await? {
                 Copied::Loaded { rows } => {
                     self.counters.add("objects", 1);
                     self.counters.add("rows loaded", rows);

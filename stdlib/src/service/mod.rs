@@ -244,15 +244,6 @@ pub struct ObjectRef {
     pub etag: String,
 }
 
-/// The format of an object to load.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CopyFormat {
-    /// A JSON object a line.
-    Ndjson,
-    /// CSV with a header.
-    Csv,
-}
-
 /// What became of a load.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Copied {
@@ -287,13 +278,9 @@ pub struct QueryRows {
 /// Tables that SQL reads.
 #[async_trait]
 pub trait Warehouse: Send + Sync {
-    /// Loads all rows of an object or none, and records in the same transaction that it is loaded.
-    async fn copy(
-        &self,
-        table: &str,
-        object: &ObjectRef,
-        format: CopyFormat,
-    ) -> Result<Copied, Fault>;
+    /// Loads all rows of an object of lines of JSON or none, and records in the same transaction
+    /// that it is loaded.
+    async fn copy(&self, table: &str, object: &ObjectRef) -> Result<Copied, Fault>;
 
     /// Answers a query in Redshift's SQL with at most `rows_max` rows.
     async fn query(&self, sql: &str, rows_max: usize) -> Result<QueryRows, Fault>;

@@ -3,7 +3,7 @@
 use super::*;
 use crate::service::local;
 use crate::service::local::tests::clock;
-use crate::service::{Attribute, AttributeName, CopyFormat, ObjectRef, Records, Services, Upserts};
+use crate::service::{Attribute, AttributeName, ObjectRef, Records, Services, Upserts};
 use arrow_array::{BinaryArray, Int64Array, StringArray};
 use bytes::Bytes;
 use dsl::plan::{Binding, PlanNode};
@@ -85,7 +85,7 @@ async fn fill(services: &Services) {
     services.tables.upsert("items", upserts).await.unwrap();
     let key = "a/10/z".to_owned();
     let object = ObjectRef { bucket: "lake".into(), key, etag: String::new() };
-    services.warehouse.copy("sales", &object, CopyFormat::Ndjson).await.unwrap();
+    services.warehouse.copy("sales", &object).await.unwrap();
 }
 
 fn show(inspector: &Inspector, plan: &Plan, resource: usize) -> (Vec<String>, Vec<Vec<Value>>) {

@@ -4,7 +4,7 @@ use super::super::disk;
 use super::super::sqlite::Db;
 use super::{Table, rows};
 use crate::json::decode::{Decoder, Options};
-use crate::service::{Copied, CopyFormat, ObjectRef};
+use crate::service::{Copied, ObjectRef};
 use arrow_array::{BinaryArray, RecordBatch};
 use arrow_buffer::{OffsetBuffer, ScalarBuffer};
 use engine::fault::Fault;
@@ -25,7 +25,6 @@ pub fn load(
     table: &Table,
     object: &ObjectRef,
     path: &Path,
-    format: CopyFormat,
     now_ns: i64,
 ) -> Result<Copied, Fault> {
     let mut connection = db.lock();
@@ -37,10 +36,6 @@ pub fn load(
         }
         let message = "an object of this key was loaded before, with other content".to_owned();
         return Ok(Copied::Refused { line: None, message });
-    }
-    if format == CopyFormat::Csv {
-        return Err(Fault::service("copy_format", "loading CSV is not supported yet")
-            .help("fill the bucket with `ndjson<…>`"));
     }
     let file = match File::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {

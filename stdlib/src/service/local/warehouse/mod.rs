@@ -11,7 +11,7 @@ mod tests;
 
 use super::sqlite::Db;
 use super::{objects, sqlite, sqlite_sql};
-use crate::service::{Copied, CopyFormat, ObjectRef, QueryRows, Warehouse};
+use crate::service::{Copied, ObjectRef, QueryRows, Warehouse};
 use async_trait::async_trait;
 use dsl::ast::ResourceKind;
 use dsl::plan::Plan;
@@ -97,18 +97,13 @@ impl LocalWarehouse {
 
 #[async_trait]
 impl Warehouse for LocalWarehouse {
-    async fn copy(
-        &self,
-        table: &str,
-        object: &ObjectRef,
-        format: CopyFormat,
-    ) -> Result<Copied, Fault> {
+    async fn copy(&self, table: &str, object: &ObjectRef) -> Result<Copied, Fault> {
         let no_table =
             || Fault::service("no_table", format!("no warehouse table `{table}` is open"));
         let table = self.tables.get(table).ok_or_else(no_table)?.clone();
         let (db, object, now_ns) = (self.db.clone(), object.clone(), self.clock.now_ns());
         let path = objects::key::path(&objects::root(&self.dir), &object.bucket, &object.key)?;
-        super::blocking(move || load::load(&db, &table, &object, &path, format, now_ns)).await
+        super::blocking(move || load::load(&db, &table, &object, &path, now_ns)).await
     }
 
     async fn query(&self, sql: &str, rows_max: usize) -> Result<QueryRows, Fault> {

@@ -64,9 +64,7 @@ async fn an_object_is_loaded_once_and_exactly() {
         + "\n  \n"
         + &row("C2", "-80995", "1969-12-31T23:59:59.9999995Z", "-11062.06");
     let object = put(dir.path(), "a/1.ndjson", &lines);
-    let copy = async |object: &ObjectRef| {
-        warehouse.copy("sales", object, CopyFormat::Ndjson).await.unwrap()
-    };
+    let copy = async |object: &ObjectRef| warehouse.copy("sales", object).await.unwrap();
     assert_eq!(copy(&object).await, Copied::Loaded { rows: 2 });
     assert_eq!(copy(&object).await, Copied::AlreadyLoaded);
     let changed = ObjectRef { etag: "2".into(), ..object };
@@ -100,7 +98,7 @@ async fn a_bad_line_is_named_and_nothing_of_its_object_is_loaded() {
     {
         let lines = good.repeat(9000) + "\n" + bad + &good;
         let object = put(dir.path(), &format!("{n}"), &lines);
-        let copied = warehouse.copy("sales", &object, CopyFormat::Ndjson).await.unwrap();
+        let copied = warehouse.copy("sales", &object).await.unwrap();
         let Copied::Refused { line, message } = copied else { panic!("{copied:?} for {bad}") };
         assert_eq!(line, Some(9002), "{message}");
     }
@@ -108,7 +106,7 @@ async fn a_bad_line_is_named_and_nothing_of_its_object_is_loaded() {
     assert_eq!(select::<i64>(dir.path(), "select count(*) from _loads"), 0);
     // Mended, it is another object to the warehouse.
     let object = put(dir.path(), "0", &good.repeat(20_000));
-    let copied = warehouse.copy("sales", &object, CopyFormat::Ndjson).await.unwrap();
+    let copied = warehouse.copy("sales", &object).await.unwrap();
     assert_eq!(copied, Copied::Loaded { rows: 20_000 });
 }
 
@@ -117,14 +115,14 @@ async fn an_empty_object_and_one_without_a_last_line_break() {
     let dir = tempfile::tempdir().unwrap();
     let warehouse = open(dir.path());
     let object = put(dir.path(), "empty", "");
-    let copied = warehouse.copy("sales", &object, CopyFormat::Ndjson).await.unwrap();
+    let copied = warehouse.copy("sales", &object).await.unwrap();
     assert_eq!(copied, Copied::Loaded { rows: 0 });
     let line = row("1", "6", "2010-12-01T08:26:00Z", "2.55");
     let object = put(dir.path(), "cut", line.trim_end());
-    let copied = warehouse.copy("sales", &object, CopyFormat::Ndjson).await.unwrap();
+    let copied = warehouse.copy("sales", &object).await.unwrap();
     assert_eq!(copied, Copied::Loaded { rows: 1 });
     let object = put(dir.path(), "long", &"x".repeat(6 << 20));
-    let copied = warehouse.copy("sales", &object, CopyFormat::Ndjson).await.unwrap();
+    let copied = warehouse.copy("sales", &object).await.unwrap();
     assert!(matches!(copied, Copied::Refused { line: Some(1), .. }));
 }
 
@@ -157,7 +155,7 @@ async fn a_query_is_answered_under_both_names_of_a_table() {
     let lines = row("1", "6", "2010-12-01T08:26:00Z", "2.55")
         + &row("C2", "-2", "2010-12-02T08:26:00Z", "0.045");
     let object = put(dir.path(), "a", &lines);
-    warehouse.copy("sales", &object, CopyFormat::Ndjson).await.unwrap();
+    warehouse.copy("sales", &object).await.unwrap();
     let revenue = "select sum(Quantity * UnitPrice) from";
     let sum = [[Value::Decimal { unscaled: 15_210, scale: 3 }]];
     assert_eq!(ask(&format!("{revenue} lines")).rows, sum);
