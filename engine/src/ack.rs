@@ -62,8 +62,8 @@ impl Ack {
 
     /// Settles the rows.
     pub fn settle(mut self, verdict: Verdict) {
-        // The newest read first: where a decoder has noted a place to resume on the last of several,
-        // it is known before the first of them is complete.
+        // The newest read first: where a decoder has noted a place to resume on the last of
+        // several, it is known before the first of them is complete.
         while let Some(mut handle) = self.handles.pop() {
             handle.verdict = verdict;
         }

@@ -31,7 +31,8 @@ impl Chain {
             if let Err(stop) = self.work(vec![Work::Apply { step: 0, batch }]).await {
                 return self.fail(stop);
             }
-            // A batch may be milliseconds of work: let those waiting for input or output in between.
+            // A batch may be milliseconds of work: let those waiting for input or output in
+            // between.
             tokio::task::yield_now().await;
         }
         // A run that stops cuts its sources off: what a decoder keeps is then not a whole record.

@@ -214,7 +214,8 @@ pub async fn scripted(answers: Vec<&str>) -> Scripted {
 }
 
 impl Raw {
-    /// Reads one request of hyper's client (its header names are in lower case), head and body; `None` at the end of the connection.
+    /// Reads one request of hyper's client (its header names are in lower case), head and body;
+    /// `None` at the end of the connection.
     pub async fn request(&mut self) -> Option<String> {
         let mut text = String::new();
         while !text.ends_with("\r\n\r\n") {

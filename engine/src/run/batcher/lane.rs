@@ -102,8 +102,8 @@ impl Lane {
         Ok(pushed)
     }
 
-    /// Closes the open batch by the clock: its end, and the batch. Not while an earlier run has said
-    /// where it ends, unless the rows up to there can not come any more.
+    /// Closes the open batch by the clock: its end, and the batch. Not while an earlier run has
+    /// said where it ends, unless the rows up to there can not come any more.
     pub fn close(&mut self, input_ended: bool) -> Option<(u64, Batch)> {
         if self.cutter.is_bound() && !input_ended {
             return None;

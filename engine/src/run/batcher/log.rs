@@ -110,8 +110,8 @@ impl CutLog {
     }
 }
 
-/// `1 ANCHOR STEPxTIMES …`: the version of the form, then how far it is from the anchor to the first
-/// end and from each end to the next, and how often in a row.
+/// `1 ANCHOR STEPxTIMES …`: the version of the form, then how far it is from the anchor to the
+/// first end and from each end to the next, and how often in a row.
 impl Entry {
     fn print(&self) -> Vec<u8> {
         let mut steps: Vec<(u64, u64)> = Vec::new();
