@@ -46,8 +46,8 @@ pub struct Failed {
 #[derive(Debug, Default)]
 pub struct Ack {
     handles: SmallVec<[Handle; 1]>,
-    /// The rows were made by a decoder: a second decoder's records do not count for `done`.
-    decoded: bool,
+    /// The rows were made by this decoder: the records of one behind it do not count for `done`.
+    decoder: Option<usize>,
 }
 
 impl Ack {
@@ -57,13 +57,13 @@ impl Ack {
     }
 
     pub(crate) fn of(origin: Arc<Origin>) -> Ack {
-        Ack { handles: SmallVec::from_buf([Handle::new(origin)]), decoded: false }
+        Ack { handles: SmallVec::from_buf([Handle::new(origin)]), decoder: None }
     }
 
     /// Settles the rows.
     pub fn settle(mut self, verdict: Verdict) {
-        // The newest read first: where a decoder has noted a place to resume on the last of
-        // several, it is known before the first of them is complete.
+        // The newest read first: a decoder notes where to resume on the last of several, and this
+        // is known then before the first of them is complete.
         while let Some(mut handle) = self.handles.pop() {
             handle.verdict = verdict;
         }
@@ -85,7 +85,7 @@ impl Ack {
         let mut acks = acks.into_iter();
         let mut merged = acks.next().unwrap_or_default();
         for mut ack in acks {
-            merged.decoded |= ack.decoded;
+            merged.decoder = merged.decoder.or(ack.decoder);
             ack.handles.drain(..).for_each(|handle| merged.add(handle));
         }
         merged
@@ -94,12 +94,12 @@ impl Ack {
     /// One more acknowledgement of the same rows.
     pub(crate) fn another(&self) -> Ack {
         let handles = self.handles.iter().map(Handle::another).collect();
-        Ack { handles, decoded: self.decoded }
+        Ack { handles, decoder: self.decoder }
     }
 
     /// The same, for rows that leave by `errors`: settling it marks them as dead-lettered.
     pub(crate) fn dead_letter(mut self, rows: Vec<Failed>) -> Ack {
-        let rows = Arc::new(Dead { rows, made: self.decoded });
+        let rows = Arc::new(Dead { rows, made: self.decoder.is_some() });
         for handle in &mut self.handles {
             if handle.origin.wants_failures() {
                 handle.dead.push(rows.clone());
@@ -120,10 +120,10 @@ impl Ack {
 
     /// Notes that a decoder, node number `node`, has made `records` out of the rows.
     pub(crate) fn decoded(&mut self, node: usize, records: u64) {
-        if let (false, Some(handle)) = (self.decoded, self.handles.last()) {
+        let first = *self.decoder.get_or_insert(node);
+        if let (true, Some(handle)) = (first == node, self.handles.last()) {
             handle.origin.add_made(node, records);
         }
-        self.decoded = true;
     }
 
     /// A handle of the same origin adds nothing: one is enough. Looks at the last few, where the

@@ -39,8 +39,8 @@ pub trait Source: Send {
     }
 
     /// All rows this source will ever send, in any run, are of one partition (a stream with one
-    /// shard). `batch.id` then is first to last sequence number alone; else it also has eight
-    /// digits of the partition's id, so that no two batches share one.
+    /// shard). Then `batch.id` is first to last sequence number alone; else eight digits of the
+    /// partition's id follow, so that no two batches share one.
     fn one_partition(&self) -> bool {
         false
     }
@@ -253,8 +253,8 @@ impl Output {
     }
 
     /// For decoders: when everything before is settled, the source may resume here. Called in every
-    /// call, as the place may be the same as before; in `finish` it takes the place of what the
-    /// last call that kept something has said.
+    /// call, as the place may be the same as before; in `finish` it replaces what the last call
+    /// that kept something has said.
     pub fn resume_at(&mut self, resume: Resume) {
         self.decodes = true;
         self.resume = Some(Arc::new(resume));

@@ -22,8 +22,13 @@ pub(crate) struct Step {
     pub outlets: Vec<Outlet>,
     pub clock: Arc<dyn Clock>,
     /// Of rows whose end a decoder keeps.
-    held: Option<Ack>,
-    /// The last answer named a place to resume.
+    held: Option<Held>,
+}
+
+/// The acknowledgement of rows whose end is kept.
+struct Held {
+    ack: Ack,
+    /// The decoder has said where the source can resume: in front of what is kept.
     resumes: bool,
 }
 
@@ -66,7 +71,7 @@ impl Step {
         outlets: Vec<Outlet>,
         clock: Arc<dyn Clock>,
     ) -> Step {
-        Step { node, transform, outlets, clock, held: None, resumes: false }
+        Step { node, transform, outlets, clock, held: None }
     }
 
     /// What becomes of a batch. On an error everything that the call touched fails.
@@ -85,32 +90,28 @@ impl Step {
         self.answer(out, Some(&given), ack)
     }
 
-    /// The input was cut off before its end. What a decoder keeps is left out: the source reads it
-    /// again in the next run, from the place to resume that the decoder has given. False where
-    /// nothing is kept, or nobody would read it again.
-    pub fn cut(&mut self) -> bool {
-        if !self.resumes {
-            return false;
+    /// What becomes of what the transform has kept, at the end of the input. Where the input was
+    /// `cut_off`, what is kept is no whole record: it is left out if the source can resume in front
+    /// of it; what came before it may be committed.
+    pub fn finish(&mut self, cut_off: bool) -> Result<Vec<Outgoing>, Stop> {
+        if let Some(held) = self.held.take_if(|held| cut_off && held.resumes) {
+            held.ack.settle(Verdict::Settled);
+            return Ok(Vec::new());
         }
-        if let Some(held) = self.held.take() {
-            held.settle(Verdict::Settled);
-        }
-        true
-    }
-
-    /// What becomes of what the transform has kept.
-    pub fn finish(&mut self) -> Result<Vec<Outgoing>, Stop> {
         let mut out = Output::default();
         if let Some(transform) = &mut self.transform {
             caught(|| transform.finish(&mut out))?;
         }
-        let sends = !out.sent.is_empty() || !out.failed.is_empty();
-        if sends && self.held.is_none() {
-            let message = "the node sent rows at its end that it had not kept";
-            return Err(Fault::service("not_kept", message).into());
-        }
         out.kept = false;
-        self.answer(out, None, Ack::none())
+        let sends = !out.sent.is_empty() || !out.failed.is_empty();
+        match self.held.take() {
+            Some(held) => self.answer(out, None, held.ack),
+            None if sends => {
+                let message = "the node sent rows at its end that it had not kept";
+                Err(Fault::service("not_kept", message).into())
+            }
+            None => self.answer(out, None, Ack::none()),
+        }
     }
 
     fn answer(
@@ -124,19 +125,29 @@ impl Step {
             Stop::Error(Box::new(RunError::Balance { node, equation }))
         })?;
         self.count(&out, &call);
-        self.resumes = out.resume.is_some();
+        let number = self.node.index.index();
         if out.decodes {
-            ack.decoded(self.node.index.index(), out.made);
+            ack.decoded(number, out.made);
         }
-        let of = if given.is_some() { Some(&ack) } else { self.held.as_ref() };
-        if let (Some(resume), Some(origin)) = (&out.resume, of.and_then(|ack| ack.origins().last()))
-        {
-            origin.resume_at(self.node.index.index(), resume);
+        if let (Some(resume), Some(origin)) = (&out.resume, ack.origins().last()) {
+            origin.resume_at(number, resume);
         }
-        let kept = out.kept;
+        let (kept, resumes) = (out.kept, out.resume.is_some());
         let pieces = self.pieces(&mut out);
-        let ack = self.hold(ack, kept, !pieces.is_empty());
-        self.send(pieces, given, ack)
+        let next = (kept && !pieces.is_empty()).then(|| Held { ack: ack.another(), resumes });
+        let merged = match self.held.take() {
+            Some(held) => {
+                let resumes = resumes && held.resumes;
+                Held { ack: Ack::merge([held.ack, ack]), resumes }
+            }
+            None => Held { ack, resumes },
+        };
+        if kept && pieces.is_empty() {
+            self.held = Some(merged);
+            return Ok(Vec::new());
+        }
+        self.held = next;
+        self.send(pieces, given, merged.ack)
     }
 
     fn count(&self, out: &Output, call: &Call) {
@@ -177,22 +188,6 @@ impl Step {
             _ => false,
         };
         self.outlets.iter().position(wanted)
-    }
-
-    /// The acknowledgement of what this call sends: its own rows, and those whose end was kept
-    /// until now.
-    fn hold(&mut self, ack: Ack, kept: bool, sends: bool) -> Ack {
-        let next = (kept && sends).then(|| ack.another());
-        let merged = match self.held.take() {
-            Some(held) => Ack::merge([held, ack]),
-            None => ack,
-        };
-        if kept && !sends {
-            self.held = Some(merged);
-            return Ack::none();
-        }
-        self.held = next;
-        merged
     }
 
     fn send(

@@ -31,18 +31,12 @@ impl Chain {
             if let Err(stop) = self.work(vec![Work::Apply { step: 0, batch }]).await {
                 return self.fail(stop);
             }
-            // A batch may be milliseconds of work: let those waiting for input or output in
-            // between.
+            // A batch may be milliseconds of work: let those that wait go in between.
             tokio::task::yield_now().await;
         }
-        // A run that stops cuts its sources off: what a decoder keeps is then not a whole record.
-        let cut = self.control.stage() > Stage::Running;
+        let cut_off = self.control.stage() > Stage::Running;
         for step in 0..self.steps.len() {
-            if cut && self.steps[step].cut() {
-                self.steps[step].node.end();
-                continue;
-            }
-            let finished = match self.steps[step].finish() {
+            let finished = match self.steps[step].finish(cut_off) {
                 Ok(outgoing) => self.work(sends(step, outgoing)).await,
                 Err(stop) => Err((step, stop)),
             };

@@ -96,10 +96,13 @@ async fn what_a_decoder_keeps_is_acknowledged_with_what_it_becomes() {
     let source = bench.source("numbers", numbers);
     let late = bench.opened_transform("late", Late::default());
     let sink = bench.sink("store", store.clone());
+    let count = bench.engine("drop", NodeKind::Sink, &[]);
     bench.chain(&[source, late, sink]);
+    bench.edge(source, Port::Done, count);
     let report = bench.run().await;
     assert_eq!(errors(&report), [""; 0]);
     assert_eq!(store.numbers(), [0, 1, 2, 3, 4, 5]);
+    assert_eq!(of(&report.summary, "drop").stored, 6);
     assert_eq!(seen.committed(), Some(6));
     let resumes = seen.resumes.lock().unwrap();
     let last = resumes.last().cloned().flatten().unwrap();

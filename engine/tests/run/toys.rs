@@ -1,4 +1,4 @@
-//! Toy nodes, and a bench to join and run them.
+//! Toy nodes, and a bench to join and run them. Where they wait, the tests are `start_paused`.
 
 use arrow_array::BooleanArray;
 use async_trait::async_trait;
