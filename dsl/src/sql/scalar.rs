@@ -120,6 +120,11 @@ impl Checker<'_> {
     /// `date '2010-12-01'`
     fn typed_string(&mut self, string: &ast::TypedString, at: Range<usize>) -> Expr {
         let expr = self.value(&string.value.value, at.clone());
+        if expr.ty != Ty::Text {
+            let message = "a text in single quotes follows a type";
+            self.report(SqlProblem::new("E0306", message, at.clone(), a(&expr.ty)));
+            return poison(at);
+        }
         match self.data_type(&string.data_type, &at) {
             Some((ty, _)) => {
                 self.readable(&expr, &ty);

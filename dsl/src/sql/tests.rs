@@ -261,6 +261,7 @@ const REFUSED: &[(&str, &str)] = &[
         "select date_trunc('mnth', InvoiceDate) from sales",
         "E0306 'mnth' | `mnth` is no part of a date | did you mean `month`?",
     ),
+    ("select date 2.50", "E0306 2.50 | a text in single quotes follows a type | "),
     (
         "select getdate()",
         "E0001 getdate | `getdate` is not supported yet | write a date: `'2011-12-09'`",

@@ -2,7 +2,9 @@
 
 use super::super::sqlite::quoted;
 use super::exprs::Exprs;
-use dsl::sql::typed::{Body, From, JoinKind, Order, OrderKey, Query, Select, SetOp, Source};
+use dsl::sql::typed::{
+    Body, Expr, ExprKind, From, JoinKind, Order, OrderKey, Query, Select, SetOp, Source,
+};
 
 /// The whole statement; its columns are `c0`, `c1`, …
 pub(super) fn translate(query: &Query, base: &dyn Fn(&str) -> String) -> String {
@@ -64,7 +66,8 @@ impl Exprs<'_> {
             sql += &format!(" WHERE {}", self.expr(filter));
         }
         if !select.group_by.is_empty() {
-            sql += &format!(" GROUP BY {}", self.list(&select.group_by));
+            let keys: Vec<String> = select.group_by.iter().map(|key| self.key(key)).collect();
+            sql += &format!(" GROUP BY {}", keys.join(", "));
         }
         if let Some(having) = &select.having {
             sql += &format!(" HAVING {}", self.expr(having));
@@ -100,12 +103,20 @@ impl Exprs<'_> {
         }
     }
 
+    /// What rows are grouped or ordered by. A constant is the same for all rows, and a number would
+    /// be taken for a column's ordinal.
+    fn key(&self, key: &Expr) -> String {
+        match key.kind {
+            ExprKind::Literal(_) => "NULL".into(),
+            _ => self.expr(key),
+        }
+    }
+
     pub(super) fn orders(&self, orders: &[Order]) -> String {
         let order = |order: &Order| {
             let key = match &order.key {
                 OrderKey::Output(index) => (index + 1).to_string(),
-                // a bare number would be a column's ordinal
-                OrderKey::Expr(key) => format!("({})", self.expr(key)),
+                OrderKey::Expr(key) => self.key(key),
             };
             let direction = if order.descending { "DESC" } else { "ASC" };
             let nulls = if order.nulls_first { "FIRST" } else { "LAST" };

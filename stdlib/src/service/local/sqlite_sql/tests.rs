@@ -468,6 +468,12 @@ fn sets_grouping_and_limits() {
     let all: std::collections::BTreeSet<&str> = rows.iter().map(|row| &row.invoice[..]).collect();
     let cancelled = all.iter().filter(|invoice| invoice.starts_with('C')).count();
     assert_eq!(texts(sql), [format!("{}|{cancelled}", all.len())]);
+    // a constant is no ordinal of a column
+    assert_eq!(texts("select 7::int, count(*) from sales group by 7::int"), ["7|700"]);
+    assert_eq!(
+        texts("select a from (select 2 a union all select 1) t order by 1::int, a"),
+        ["1", "2"]
+    );
     let more = warehouse.query("select * from sales").unwrap();
     assert_eq!((more.rows.len(), more.more), (700, false));
 }
