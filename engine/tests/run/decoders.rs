@@ -128,6 +128,23 @@ async fn what_a_decoder_keeps_when_the_run_stops_is_read_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_failing_run_makes_no_record_of_what_is_not_complete() {
+    let (store, denied) = (Store::new(), Fault::service("denied", "no"));
+    let mut bench = Bench::new();
+    let source = bench.source("numbers", Numbers { endless: true, ..Numbers::new(&[3]) });
+    let late = bench.opened_transform("late", Late::default());
+    let sink = bench.sink("store", store.clone());
+    bench.chain(&[source, late, sink]);
+    let pause = std::time::Duration::from_secs(5);
+    let other = bench.source("other", Numbers { pause, ..Numbers::new(&[1]) });
+    let failing = bench.sink("failing", Store::answering(move |_, _| Err(denied.clone())));
+    bench.chain(&[other, failing]);
+    let report = bench.run().await;
+    assert_eq!(errors(&report)[0], "node test/failing denied");
+    assert_eq!(store.numbers(), [0, 1]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn nothing_may_come_out_of_nothing() {
     let mut bench = Bench::new();
     let source = bench.source("numbers", Numbers::new(&[3]));
