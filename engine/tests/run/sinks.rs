@@ -4,8 +4,10 @@ use crate::toys::*;
 use arrow_array::cast::AsArray;
 use dsl::plan::Port;
 use engine::ack::Verdict;
+use engine::batch::Rows;
 use engine::fault::Fault;
-use engine::node::{SinkLimits, Written};
+use engine::node::{Output, SinkLimits, Written};
+use engine::testing;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -173,4 +175,24 @@ async fn an_answer_for_a_row_that_was_not_given_is_a_fault() {
         let report = bench(Numbers::new(&[3]), &wrong(again), &Store::new()).run().await;
         assert_eq!(errors(&report)[0], "node test/store sink_answer");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn joined_rows_that_wait_together_keep_their_ids_apart() {
+    let store = Store { takes: |_| Duration::from_secs(1), ..Store::new() };
+    let mut bench = Bench::new();
+    let source = bench.source("numbers", Numbers::new(&[3; 4]));
+    let join = bench.transform("join", |rows, out: &mut Output| {
+        out.send(&rows, testing::payload(&[texts(&rows).concat()]).columns);
+        Ok(())
+    });
+    let sink = bench.sink("store", store.clone());
+    bench.chain(&[source, join, sink]);
+    let report = bench.run().await;
+    assert_eq!(errors(&report), [""; 0]);
+    assert_eq!(store.writes().concat(), ["012", "345", "678", "91011"]);
+    let of = |rows: &Rows| (rows.len(), rows.ids.ranges());
+    let ids: Vec<_> = store.calls().iter().map(of).collect();
+    let one = |first| (1, vec![(first, first + 2)]);
+    assert_eq!(ids, [one(0), one(3), one(6), one(9)]);
 }

@@ -54,7 +54,8 @@ impl Queue {
         full || self.batches.len() >= BATCHES_MAX || (whole && !self.batches.is_empty())
     }
 
-    /// The rows of the next write: those of the first partition that waits, in order.
+    /// The rows of the next write: those of the first partition that waits, in order. A joined row
+    /// goes alone: beside another one nothing would say which ids are whose.
     pub fn next(&mut self) -> Option<Batch> {
         if self.limits.whole {
             let waiting = self.batches.pop_front()?;
@@ -69,6 +70,10 @@ impl Queue {
             if self.batches[index].batch.rows.ids.partition.id != partition {
                 index += 1;
                 continue;
+            }
+            let joined = self.batches[index].batch.rows.is_joined();
+            if joined && !taken.is_empty() {
+                break;
             }
             let rows = room.fits(&self.batches[index]);
             if rows == 0 {
@@ -86,6 +91,9 @@ impl Queue {
                 break;
             }
             taken.push(waiting.batch);
+            if joined {
+                break;
+            }
         }
         Some(Batch::concat(taken))
     }
