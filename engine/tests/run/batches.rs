@@ -113,6 +113,22 @@ async fn a_batch_that_holds_all_rows_in_flight_is_closed_early() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_batch_of_all_rows_in_flight_comes_out_again_though_reads_are_cut_otherwise() {
+    let (bucket, checkpoints) = (Bucket::default(), MemoryCheckpoints::default());
+    for (reads, crash) in [(&[29, 8, 3][..], Some(0)), (&[10, 10, 10, 10][..], None)] {
+        let numbers = Numbers::new(reads);
+        let seen = numbers.seen.clone();
+        let mut bench = bench(numbers, &[], bucket.sink(crash));
+        bench.ctx.checkpoints = Arc::new(checkpoints.clone());
+        bench.ctx.in_flight_rows_max = 30;
+        let report = bench.run_until(sleep(Duration::from_secs(100))).await;
+        assert_eq!(report.errors.is_empty(), crash.is_none(), "{:?}", errors(&report));
+        assert_eq!(seen.committed(), crash.is_none().then_some(40));
+    }
+    assert_eq!(bucket.objects().concat(), (0..40).collect::<Vec<_>>());
+}
+
+#[tokio::test(start_paused = true)]
 async fn after_a_failure_the_same_batches_come_out_and_no_row_twice() {
     let options = [("max", Value::Int(10)), ("size", Value::Size(19))];
     for crash in 0..17 {

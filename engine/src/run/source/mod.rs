@@ -25,6 +25,9 @@ use tokio::sync::watch;
 
 /// A source that has read all it may, and sees nothing settled for so long, stands still.
 const STALL_AFTER: Duration = Duration::from_secs(1);
+/// A source that stands still for longer may read this part more of its limit each time, up to twice
+/// the limit: a batch whose end an earlier run has recorded may need some rows more.
+const STALL_PARTS: u64 = 8;
 
 pub(crate) struct SourceDriver {
     pub node: Arc<Node>,
@@ -52,6 +55,8 @@ struct State {
     sending: Timer,
     pause: Timer,
     stall: Timer,
+    /// How often it has stood still since something was settled.
+    stalls: u64,
     commit: Timer,
     backoff: Backoff,
 }
@@ -75,6 +80,7 @@ impl SourceDriver {
             sending: Timer::default(),
             pause: Timer::default(),
             stall: Timer::default(),
+            stalls: 0,
             commit: Timer::default(),
             backoff: Backoff::new(self.node.seed(self.ctx.seed), RETRY_FOR),
         };
@@ -106,7 +112,7 @@ impl SourceDriver {
         let reads = !state.ended
             && !state.sending.is_set()
             && !state.pause.is_set()
-            && self.settling.in_flight_rows() < self.ctx.in_flight_rows_max;
+            && self.settling.in_flight_rows() < self.in_flight_rows_max(state);
         let stands = !state.ended && !state.sending.is_set() && !reads && !state.pause.is_set();
         match stands {
             true if !state.stall.is_set() => state.stall.set(self.ctx.clock.sleep(STALL_AFTER)),
@@ -131,10 +137,19 @@ impl SourceDriver {
         }
     }
 
+    fn in_flight_rows_max(&self, state: &State) -> u64 {
+        let max = self.ctx.in_flight_rows_max;
+        let more = max.div_ceil(STALL_PARTS).saturating_mul(state.stalls.saturating_sub(1));
+        max.saturating_add(more.min(max))
+    }
+
     fn handle(&mut self, state: &mut State, event: Event) {
         match event {
             Event::Again => (),
-            Event::Stalled => self.control.stall(),
+            Event::Stalled => {
+                state.stalls += 1;
+                self.control.stall();
+            }
             Event::Settled => self.settle(state),
             Event::Read(Ok(Read::Rows(rows))) => {
                 state.backoff.progress();
@@ -174,6 +189,7 @@ impl SourceDriver {
     /// Takes back what was settled: replies, counts, and what is done.
     fn settle(&mut self, state: &mut State) {
         state.stall.clear();
+        state.stalls = 0;
         let settled = self.settling.settle(&self.node, self.ctx.clock.now_ns());
         if settled.failed {
             self.control.raise(Stage::Failing);
