@@ -3,6 +3,7 @@
 use super::{Failed, Outcome, Verdict};
 use crate::batch::{Partition, Resume, RowIds};
 use smallvec::SmallVec;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::Notify;
@@ -43,7 +44,8 @@ pub(crate) struct SourceFacts {
 /// What is known of a read beside its verdict.
 #[derive(Debug, Default)]
 pub(crate) struct Notes {
-    pub failures: Vec<Failed>,
+    /// By sequence number.
+    pub failures: BTreeMap<u64, Failed>,
     /// The last place that each decoder said it can resume at.
     resumes: SmallVec<[(usize, Arc<Resume>); 1]>,
     /// Records made, by decoder.
@@ -162,7 +164,7 @@ impl Origin {
         let resume = resumes.min_by_key(|resume| resume.offset);
         Completed {
             id: self.id,
-            outcome: Outcome { verdict, failures: notes.failures },
+            outcome: Outcome { verdict, failures: notes.failures.into_values().collect() },
             resume,
             made: notes.made.iter().map(|(_, records)| *records).max(),
             anchors: notes.anchors,
@@ -172,13 +174,16 @@ impl Origin {
     /// Takes those of the rows that are its own; each once, however many branches fail it.
     fn mark_dead(&self, dead: &Dead) {
         let Some(named) = &self.named else { return };
-        let ranges = named.ranges();
+        let mut ranges = named.ranges();
+        ranges.sort_unstable();
         let mut notes = self.notes();
         for row in &dead.rows {
-            let within = |(first, last): &(u64, u64)| (*first..=*last).contains(&row.seq);
-            let own = dead.made || ranges.iter().any(within);
-            if own && !notes.failures.iter().any(|known| known.seq == row.seq) {
-                notes.failures.push(row.clone());
+            let within = || {
+                let behind = ranges.partition_point(|(first, _)| *first <= row.seq);
+                behind.checked_sub(1).is_some_and(|range| row.seq <= ranges[range].1)
+            };
+            if dead.made || within() {
+                notes.failures.entry(row.seq).or_insert_with(|| row.clone());
             }
         }
     }
