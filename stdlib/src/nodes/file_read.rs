@@ -101,7 +101,12 @@ impl FileRead {
             ctx.counters.add("rows delivered before", resume.record);
             ctx.counters.add("bytes delivered before", resume.offset);
         }
-        let at = resume.as_ref().map_or(0, |resume| resume.offset);
+        // Before the first row leaves: should this run be killed and the file grow, the next run
+        // must give its rows the same numbers.
+        let begin = resume.clone().unwrap_or_else(|| plain(0));
+        let value = place.checkpoint(&partition, &begin);
+        checkpoints.store(vec![(place.key.clone(), Some(value))]).await?;
+        let at = begin.offset;
         file.seek(SeekFrom::Start(at)).map_err(|error| unreadable(path, &error))?;
         let mut source = FileRead {
             path: path.into(),
@@ -178,8 +183,7 @@ impl Source for FileRead {
         upto: u64,
         resume: Option<Arc<Resume>>,
     ) -> Result<(), Fault> {
-        let plain = Resume { offset: upto, record: 0, line: 1, state: Vec::new() };
-        let resume = resume.map_or(plain, |resume| resume.as_ref().clone());
+        let resume = resume.map_or_else(|| plain(upto), |resume| resume.as_ref().clone());
         let value = self.place.checkpoint(&self.partition.id, &resume);
         self.checkpoints.store(vec![(self.place.key.clone(), Some(value))]).await
     }
@@ -188,6 +192,11 @@ impl Source for FileRead {
         self.ended = true;
         Ok(())
     }
+}
+
+/// Where to begin again without a decoder that knows better.
+fn plain(offset: u64) -> Resume {
+    Resume { offset, record: 0, line: 1, state: Vec::new() }
 }
 
 fn unreadable(path: &str, error: &std::io::Error) -> Fault {

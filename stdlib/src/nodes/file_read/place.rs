@@ -89,7 +89,7 @@ pub async fn find(
     let (given, before) = (path.to_string(), stored.as_ref().map(|stored| stored.length));
     let hashed = blocking(path, move || hash(file, before).map_err(|e| unreadable(&given, &e)));
     let Hashed { file, content, prefix, length, arrival_ns } = hashed.await?;
-    let known = stored.is_some();
+    let known = stored.as_ref().is_some_and(|stored| stored.offset > 0);
     let same = stored.filter(|stored| prefix.is_some_and(|hash| hex(&hash) == stored.content));
     let changed = known && same.is_none();
     let (partition, resume) = match same {

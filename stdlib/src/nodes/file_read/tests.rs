@@ -98,6 +98,17 @@ async fn resumes_where_the_decoder_said() {
 }
 
 #[tokio::test]
+async fn a_file_that_grew_before_anything_was_committed_keeps_its_numbers() {
+    let disk = Disk::new(b"h\none\n");
+    let mut killed = disk.open().await;
+    read(&mut killed).await;
+    disk.write(b"h\none\ntwo\n");
+    let mut grown = disk.open().await;
+    assert_eq!(grown.partition.id, killed.partition.id);
+    assert_eq!(read(&mut grown).await.0.concat(), b"h\none\ntwo\n");
+}
+
+#[tokio::test]
 async fn a_file_that_grew_goes_on_and_another_begins_anew() {
     let disk = Disk::new(b"h\none\n");
     let first = disk.open().await.partition.id;
@@ -111,8 +122,13 @@ async fn a_file_that_grew_goes_on_and_another_begins_anew() {
 
     disk.write(b"h\none\ntwo\nthree\n");
     let mut grown = disk.open().await;
-    assert_ne!(grown.partition.id, first, "all of the first rows are delivered");
+    let second = grown.partition.id;
+    assert_ne!(second, first, "all of the first rows are delivered");
     assert_eq!(read(&mut grown).await.0.concat(), b"three\n");
+    disk.write(b"h\none\ntwo\nthree\nfour\n");
+    let mut grown = disk.open().await;
+    assert_eq!(grown.partition.id, second, "three may be on its way, though nothing is committed");
+    assert_eq!(read(&mut grown).await.0.concat(), b"three\nfour\n");
 
     let lines: Arc<std::sync::Mutex<Vec<String>>> = Arc::default();
     let seen = lines.clone();
