@@ -202,6 +202,7 @@ impl Scan {
                 file.sync_all()
             };
             repair().map_err(|error| disk::fault(&error, "repair a stream", path))?;
+            disk::sync_dir(&log.dir)?;
         }
         Ok(segment)
     }

@@ -1,6 +1,6 @@
 //! Which records of which producer a stream has: so that sending again is harmless.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// Producers that are remembered at most. Beyond it the half that has been silent longest is
 /// forgotten: what such a producer sends again is stored again.
@@ -16,8 +16,9 @@ pub struct Seen {
 /// The sequence numbers of one producer.
 #[derive(Debug, Default)]
 struct Numbers {
-    /// First and one past the last; sorted, apart from each other.
-    spans: Vec<(u64, u64)>,
+    /// First and one past the last; apart from each other. A tree, because the shards of a stream
+    /// are read one after the other when it is opened, and each fills the gaps of those before it.
+    spans: BTreeMap<u64, u64>,
     touched: u64,
 }
 
@@ -28,13 +29,13 @@ impl Seen {
         let Some(numbers) = self.producers.get(producer) else {
             return if len == 0 { vec![] } else { vec![(first, len)] };
         };
-        let spans = &numbers.spans;
         let mut at = first;
         let mut missing = Vec::new();
-        for &(from, to) in &spans[spans.partition_point(|&(_, to)| to <= first)..] {
-            if from >= end {
-                break;
-            }
+        if let Some((_, &to)) = numbers.spans.range(..=first).next_back() {
+            at = at.max(to.min(end));
+        }
+        let next = first.saturating_add(1);
+        for (&from, &to) in numbers.spans.range(next..end.max(next)) {
             if from > at {
                 missing.push((at, (from - at) as u32));
             }
@@ -69,16 +70,16 @@ impl Seen {
 }
 
 impl Numbers {
-    fn add(&mut self, first: u64, end: u64) {
+    fn add(&mut self, mut first: u64, mut end: u64) {
         // The spans that touch the new one become one with it.
-        let from = self.spans.partition_point(|&(_, to)| to < first);
-        let to = from + self.spans[from..].partition_point(|&(start, _)| start <= end);
-        if from == to {
-            self.spans.insert(from, (first, end));
-            return;
+        while let Some((&from, &to)) = self.spans.range(..=end).next_back() {
+            if to < first {
+                break;
+            }
+            self.spans.remove(&from);
+            (first, end) = (first.min(from), end.max(to));
         }
-        let merged = (self.spans[from].0.min(first), self.spans[to - 1].1.max(end));
-        self.spans.splice(from..to, [merged]);
+        self.spans.insert(first, end);
     }
 }
 
@@ -100,7 +101,7 @@ mod tests {
         assert_eq!(seen.missing(&P, 24, 3), [(25, 2)]);
         assert_eq!(seen.missing(&[8; 16], 5, 2), [(5, 2)], "another producer");
         seen.add(&P, 10, 10);
-        assert_eq!(seen.producers[&P].spans, [(0, 25)], "neighbours are one span");
+        assert_eq!(seen.producers[&P].spans, [(0, 25)].into(), "neighbours are one span");
     }
 
     /// Against a plain set, over many random additions.
