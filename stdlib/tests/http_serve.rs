@@ -55,6 +55,16 @@ async fn a_chunked_body_is_joined_and_cut_at_the_limit_while_it_streams() {
 }
 
 #[tokio::test]
+async fn a_body_of_very_many_records_is_refused() {
+    let mut serving = serve(&[("body", Value::Size(1 << 20))]).await;
+    let mut client = Raw::connect(&serving.address).await;
+    let (status, _, body) = client.post(NDJSON, &"x\n".repeat(100_001)).await;
+    assert!(status == 413 && body.contains("100001 records"), "{status} {body}");
+    assert_eq!(client.post(NDJSON, &"{}\n".repeat(100_000)).await.0, 202);
+    assert_eq!(serving.seen.recv().await.unwrap().rows.len(), 100_000);
+}
+
+#[tokio::test]
 async fn refusals_say_what_to_do_and_the_connection_goes_on() {
     let serving = serve(&[]).await;
     let mut client = Raw::connect(&serving.address).await;

@@ -95,6 +95,14 @@ pub fn too_large(bytes_max: u64) -> Answer {
     Answer::refused(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message).close()
 }
 
+/// 413: more records than the limit.
+pub fn too_many(records: usize, records_max: usize) -> Answer {
+    let message = format!(
+        "the body has {records} records, {records_max} are taken at most; send fewer in one request"
+    );
+    Answer::refused(StatusCode::PAYLOAD_TOO_LARGE, "too_many_records", message)
+}
+
 fn too_slow() -> Answer {
     let message = "the body did not come in time; nothing of it is stored";
     Answer::refused(StatusCode::REQUEST_TIMEOUT, "body_timeout", message).close()

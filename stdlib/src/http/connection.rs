@@ -21,6 +21,8 @@ use tokio::sync::oneshot;
 
 /// How long a request waits for the one before it; less than clients wait for an answer.
 const ORDER_WAIT: Duration = Duration::from_secs(3);
+/// Records of a request at most: each costs far more than its bytes when it is refused.
+const RECORDS_MAX: usize = 100_000;
 
 /// What all requests of a server share.
 pub struct Gate {
@@ -109,6 +111,9 @@ impl Gate {
         };
         let records = records(bytes, head.format)
             .map_err(|error| refused(error.code, error.message, error.row))?;
+        if records.len() > RECORDS_MAX {
+            return Err(body::too_many(records.len(), RECORDS_MAX));
+        }
         if let Some(named) = &head.named {
             let numbers: u64 = named.runs.iter().map(|run| u64::from(run.len)).sum();
             if numbers != records.len() as u64 {

@@ -33,8 +33,8 @@ that are stored.
 - 400: some rows are refused; `refused` lists row (from 0), code and message, the others are stored.
   Or the body has no structure (`error` says where), and nothing is stored.
 - 404, 405, 415: the path, the method or the type is another; the message names the right one.
-- 408, 413: the body is too slow, or over `body`. A client that sends `Expect: 100-continue` is told
-  before it sends anything.
+- 408, 413: the body is too slow, or over `body`, or has over 100,000 records. A client that sends
+  `Expect: 100-continue` is told of an announced length before it sends anything.
 - 503 with `Retry-After`: `requests` or `in_flight` is reached, the rows could not be stored, or the
   run is stopping. The request may be sent again.
 
