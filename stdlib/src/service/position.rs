@@ -29,7 +29,7 @@ impl Positions {
         bytes.map(u64::from_le_bytes).map_err(|_| {
             let key = self.key(partition);
             Fault::service("checkpoint_damaged", format!("the checkpoint `{key}` is no position"))
-                .help("remove the checkpoints' file to read again from the start")
+                .help("put back a copy of that file, or begin anew with another `dir:`")
         })
     }
 

@@ -97,8 +97,7 @@ pub fn fault(error: &rusqlite::Error, doing: &str, path: &Path) -> Fault {
                 .help("close the program that writes to it")
         }
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-            Fault::service("database_damaged", format!("{what}: {error}"))
-                .help("put back a copy of that file; or remove it and run again with --from-start")
+            Fault::service("database_damaged", format!("{what}: {error}")).help(disk::BEGIN_ANEW)
         }
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
             Fault::service("permission_denied", format!("{what}: {error}"))

@@ -116,11 +116,7 @@ impl Log {
         };
         let (what, path) = (&self.what, path.display());
         let message = format!("{what} is damaged: {records} cannot be read from {path}: {why}");
-        Fault::service("stream_damaged", message).help(format!(
-            "put back a copy of that file; or, to begin anew from the sources, remove {} and run \
-             with --from-start",
-            self.dir.parent().unwrap_or(&self.dir).display()
-        ))
+        Fault::service("stream_damaged", message).help(disk::BEGIN_ANEW)
     }
 
     fn mark_path(&self) -> PathBuf {

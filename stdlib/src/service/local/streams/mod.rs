@@ -236,6 +236,6 @@ fn read_meta(dir: &Path) -> Result<Option<Meta>, Fault> {
     };
     serde_json::from_slice(&text).map(Some).map_err(|error| {
         Fault::service("stream_damaged", format!("{} is damaged: {error}", path.display()))
-            .help("put back a copy of that file, or remove the directory to begin anew")
+            .help(disk::BEGIN_ANEW)
     })
 }

@@ -231,8 +231,6 @@ fn differs(name: &str, record: &RecordTy, there: &str, path: &Path) -> Fault {
         "{} has a table {there}, and the file declares `{name}` ({wanted})",
         path.display()
     );
-    Fault::service("warehouse_columns", message).help(
-        "bind the table to another name, or remove the warehouse's file and run again with \
-         --from-start",
-    )
+    Fault::service("warehouse_columns", message)
+        .help("bind the table to another name, or begin anew with another `dir:`")
 }
