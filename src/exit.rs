@@ -107,7 +107,15 @@ impl From<io::Error> for Stop {
 
 /// A fault of a service, as it stops a command.
 pub fn fault(fault: &Fault) -> Stop {
-    Stop::said(Exit::Failed, fault.to_string()).help_if(fault.help.clone())
+    Stop::said(Exit::Failed, fault.message.clone()).help(advice(fault))
+}
+
+/// What to do about a fault, and its code.
+pub fn advice(fault: &Fault) -> String {
+    match &fault.help {
+        Some(help) => format!("{help}\n(code {})", fault.code),
+        None => format!("what is stored stays stored; run it again\n(code {})", fault.code),
+    }
 }
 
 /// `error: …` and, indented, `help: …`.

@@ -1,6 +1,6 @@
 //! Why a run did not end well: what is wrong, where, what to do; and the exit code.
 
-use crate::exit::{Exit, message};
+use crate::exit::{Exit, advice, message};
 use crate::render::{Style, plural};
 use dsl::plan::Plan;
 use dsl::span::SourceMap;
@@ -27,14 +27,14 @@ pub fn text(error: &RunError, plan: &Plan, files: &SourceMap, style: Style) -> S
     match error {
         RunError::Node { node, fault } => {
             let place = place(node, plan, files);
-            message(&format!("{place}: {}", fault.message), Some(&help(fault)), style)
+            message(&format!("{place}: {}", fault.message), Some(&advice(fault)), style)
         }
         RunError::ErrorsTarget { flow, fault } => {
             let what = format!(
                 "the failures of flow `{flow}` cannot be stored, so the run has stopped: {}",
                 fault.message
             );
-            message(&what, Some(&help(fault)), style)
+            message(&what, Some(&advice(fault)), style)
         }
         RunError::Balance { node, equation } => {
             let what = format!("the counts of `{node}` do not balance: {equation}");
@@ -46,14 +46,6 @@ pub fn text(error: &RunError, plan: &Plan, files: &SourceMap, style: Style) -> S
             let what = format!("stopped with {} not delivered", plural(*rows as usize, "row"));
             message(&what, Some("the next run sends them again; nothing is lost"), style)
         }
-    }
-}
-
-/// The fault's own advice and its code.
-fn help(fault: &Fault) -> String {
-    match &fault.help {
-        Some(help) => format!("{help}\n(code {})", fault.code),
-        None => format!("what is stored stays stored; run it again\n(code {})", fault.code),
     }
 }
 

@@ -12,8 +12,8 @@ use std::time::Duration;
 
 /// The summary. `well` = the run ended without errors.
 pub fn text(plan: &Plan, summary: &Summary, well: bool, style: Style) -> String {
-    let began = summary.nodes.iter().any(|node| node.rows_in + node.rows_out > 0);
-    let mut text = if began || well { table(plan, summary, style) + "\n" } else { String::new() };
+    let stored = summary.nodes.iter().any(|node| node.stored > 0);
+    let mut text = if stored || well { table(plan, summary, style) + "\n" } else { String::new() };
     let verb = if well { style.paint("32", "done") } else { style.paint("31", "failed") };
     text.push_str(&format!("{verb} in {}", seconds(summary.elapsed)));
     let failed: u64 = summary.nodes.iter().map(|node| node.failed).sum();
