@@ -4,7 +4,6 @@ use crate::exit::{Exit, advice, message};
 use crate::render::{Style, plural};
 use dsl::plan::Plan;
 use dsl::span::SourceMap;
-use engine::fault::Fault;
 use engine::run::RunError;
 
 /// The exit code of a run.
@@ -64,6 +63,7 @@ fn place(id: &str, plan: &Plan, files: &SourceMap) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use engine::fault::Fault;
 
     fn node(code: &str) -> RunError {
         let fault = Fault::service(code, "port 8080 is in use").help("use another port");

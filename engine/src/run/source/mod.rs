@@ -25,8 +25,8 @@ use tokio::sync::watch;
 
 /// A source that has read all it may, and sees nothing settled for so long, stands still.
 const STALL_AFTER: Duration = Duration::from_secs(1);
-/// A source that stands still for longer may read this part more of its limit each time, up to twice
-/// the limit: a batch whose end an earlier run has recorded may need some rows more.
+/// A source that stands still for longer may read this part more of its limit each time, up to
+/// twice the limit: a batch whose end an earlier run has recorded may need some rows more.
 const STALL_PARTS: u64 = 8;
 
 pub(crate) struct SourceDriver {
