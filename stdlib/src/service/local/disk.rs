@@ -8,8 +8,8 @@ use std::path::Path;
 
 /// What to do about a file that is damaged. The files of a directory depend on each other: without
 /// one of them what was delivered is not delivered again, or is stored twice.
-pub const BEGIN_ANEW: &str = "put back a copy of that file; or begin anew: give the profile another \
-                              `dir:`, or remove the whole directory, and run again";
+pub const BEGIN_ANEW: &str = "put back a copy of that file; or begin anew: give the profile \
+                              another `dir:`, or remove the whole directory, and run again";
 
 /// An I/O error as a fault. `doing` completes "cannot …": `write records to the stream`.
 pub fn fault(error: &io::Error, doing: &str, path: &Path) -> Fault {
