@@ -2,7 +2,6 @@
 
 mod errors;
 mod json;
-mod painter;
 mod progress;
 mod signals;
 mod summary;

@@ -1,7 +1,6 @@
 //! What a run looks like while it runs: a line for each flow on a terminal, a plain line every few
 //! seconds elsewhere.
 
-use super::painter::Painter;
 use super::summary::seconds;
 use crate::io::Io;
 use crate::render::{Style, thousands};
@@ -9,11 +8,11 @@ use crate::table::clip;
 use dsl::plan::Plan;
 use dsl::spec::NodeKind;
 use engine::summary::Summary;
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::collections::VecDeque;
-use std::io::{Stderr, Write};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::io::Write;
+use std::sync::Arc;
 use std::time::Duration;
-use terminal_size::terminal_size_of;
 use unicode_width::UnicodeWidthStr;
 
 /// How often a terminal is drawn.
@@ -22,8 +21,6 @@ const TERMINAL_EVERY: Duration = Duration::from_millis(200);
 const LINE_EVERY: Duration = Duration::from_secs(5);
 /// Rates are means over this time.
 const RATE_OVER: Duration = Duration::from_secs(3);
-/// Turns while a flow runs.
-const SPINNER: [&str; 10] = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
 
 /// The display of a run.
 pub struct Display {
@@ -31,12 +28,11 @@ pub struct Display {
     flows: Vec<String>,
     style: Style,
     rates: Rates,
-    turn: usize,
 }
 
 enum Kind {
     /// A line for each flow, drawn again and again.
-    Terminal(Arc<Mutex<Painter<Stderr>>>),
+    Bars(MultiProgress, Vec<ProgressBar>),
     /// A line every few seconds.
     Lines,
     /// Nothing: the output is for a program.
@@ -49,31 +45,28 @@ impl Display {
         let flows: Vec<String> =
             plan.flows.iter().filter(|flow| !flow.hidden).map(|flow| flow.name.clone()).collect();
         let kind = match (io.err_terminal, json) {
-            (true, _) => Kind::Terminal(Arc::new(Mutex::new(Painter::new(std::io::stderr())))),
+            (true, _) => bars(flows.len(), io.err_style),
             (false, false) => Kind::Lines,
             (false, true) => Kind::Quiet,
         };
-        Display { kind, flows, style: io.err_style, rates: Rates::default(), turn: 0 }
+        Display { kind, flows, style: io.err_style, rates: Rates::default() }
     }
 
     /// How often it wants to be updated.
     pub fn every(&self) -> Duration {
         match self.kind {
-            Kind::Terminal(_) => TERMINAL_EVERY,
+            Kind::Bars(..) => TERMINAL_EVERY,
             _ => LINE_EVERY,
         }
     }
 
-    /// Where `log` nodes and notices print: above the lines of the display. A terminal that is gone
-    /// takes no lines; the run goes on.
+    /// Where `log` nodes and notices print: above the lines of the display.
     pub fn log(&self) -> Arc<dyn Fn(&str) + Send + Sync> {
         match &self.kind {
-            Kind::Terminal(painter) => {
-                let painter = painter.clone();
-                Arc::new(move |line| {
-                    let mut painter = painter.lock().unwrap_or_else(PoisonError::into_inner);
-                    drop(painter.print(line));
-                })
+            Kind::Bars(bars, _) => {
+                let bars = bars.clone();
+                // A terminal that is gone takes no lines.
+                Arc::new(move |line| drop(bars.println(line)))
             }
             _ => Arc::new(|line| drop(writeln!(std::io::stderr(), "{line}"))),
         }
@@ -88,12 +81,18 @@ impl Display {
     pub fn update(&mut self, summary: &Summary) {
         let states: Vec<FlowState> = self.flows.iter().map(|name| state(name, summary)).collect();
         self.rates.add(summary.elapsed, states.iter().map(|state| state.rows).collect());
+        let name = self.flows.iter().map(|name| name.width()).max().unwrap_or(0);
         match &self.kind {
-            Kind::Terminal(painter) => {
-                self.turn += 1;
-                let lines = self.lines(&states);
-                let mut painter = painter.lock().unwrap_or_else(PoisonError::into_inner);
-                drop(painter.draw(lines));
+            Kind::Bars(_, bars) => {
+                for (at, (bar, state)) in bars.iter().zip(&states).enumerate() {
+                    let width = self.style.width.saturating_sub(4);
+                    bar.set_message(clip(&line(state, self.rates.of(at), name), width));
+                    if state.ended && !bar.is_finished() {
+                        bar.finish();
+                    } else {
+                        bar.tick();
+                    }
+                }
             }
             Kind::Lines if summary.elapsed >= LINE_EVERY => {
                 let parts: Vec<String> =
@@ -104,31 +103,24 @@ impl Display {
         }
     }
 
-    /// The lines of a terminal, no more and no longer than it can show.
-    fn lines(&self, states: &[FlowState]) -> Vec<String> {
-        let size = terminal_size_of(std::io::stderr());
-        let (width, height) = size.map_or((self.style.width, 24), |(width, height)| {
-            (usize::from(width.0), usize::from(height.0))
-        });
-        let name = self.flows.iter().map(|name| name.width()).max().unwrap_or(0);
-        let shown = states.len().min(height.saturating_sub(2).max(1));
-        let mut lines = Vec::new();
-        for (at, state) in states.iter().take(shown).enumerate() {
-            let mark = if state.ended { "✓" } else { SPINNER[(self.turn + at) % SPINNER.len()] };
-            let text = clip(&line(state, self.rates.of(at), name), width.saturating_sub(4));
-            let color = if state.failed > 0 { "33" } else { "36" };
-            lines.push(format!(" {} {text}", self.style.paint(color, mark)));
-        }
-        lines
-    }
-
     /// Takes the lines away, so that the summary stands alone.
     pub fn close(&self) {
-        if let Kind::Terminal(painter) = &self.kind {
-            let mut painter = painter.lock().unwrap_or_else(PoisonError::into_inner);
-            drop(painter.clear());
+        if let Kind::Bars(bars, _) = &self.kind {
+            // A terminal that is gone needs no cleaning.
+            drop(bars.clear());
         }
     }
+}
+
+fn bars(flows: usize, style: Style) -> Kind {
+    let template = if style.color { " {spinner:.cyan} {msg}" } else { " {spinner} {msg}" };
+    let look = ProgressStyle::with_template(template)
+        .unwrap_or_else(|_| ProgressStyle::default_spinner())
+        .tick_strings(&["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏", "✓"]);
+    let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
+    let bars = (0..flows).map(|_| all.add(ProgressBar::new_spinner().with_style(look.clone())));
+    let bars = bars.collect();
+    Kind::Bars(all, bars)
 }
 
 /// What is shown of a flow.
@@ -145,17 +137,12 @@ struct FlowState {
 
 fn state(name: &str, summary: &Summary) -> FlowState {
     let nodes: Vec<_> = summary.nodes.iter().filter(|node| node.flow == name).collect();
-    let mut sinks: Vec<_> =
-        nodes.iter().filter(|node| node.kind == NodeKind::Sink && node.stored > 0).collect();
-    if sinks.iter().any(|node| node.resource.is_some()) {
-        // Counters and logs say nothing beside what is stored.
-        sinks.retain(|node| node.resource.is_some());
-    }
+    let sinks = nodes.iter().filter(|node| node.kind == NodeKind::Sink && node.stored > 0);
     FlowState {
         name: name.to_owned(),
         rows: nodes.iter().map(|node| node.rows_out).max().unwrap_or(0),
         failed: nodes.iter().map(|node| node.failed).sum(),
-        sinks: sinks.iter().map(|node| (node.label.clone(), node.stored)).collect(),
+        sinks: sinks.map(|node| (node.label.clone(), node.stored)).collect(),
         ended: !nodes.is_empty() && nodes.iter().all(|node| node.ended),
     }
 }
