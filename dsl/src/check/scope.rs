@@ -66,15 +66,22 @@ impl Incoming {
     }
 }
 
+/// `an` before a vowel, else `a`.
+fn article(name: &str) -> &'static str {
+    let vowel = name.starts_with(['a', 'e', 'i', 'o', 'A', 'E', 'I', 'O']);
+    if vowel { "an" } else { "a" }
+}
+
 /// A type in the words of a label: "a `Line` (declared at line 10)", "`json<Line>`".
 pub(crate) fn described(cx: &Cx, ty: &Ty) -> String {
     let name = ty.record().and_then(|record| record.name.as_deref());
     match (name, ty) {
         (Some(name), _) => match cx.decls.types.get(name) {
             Some(decl) => {
-                format!("a `{name}` (declared at line {})", cx.line(decl.name.span))
+                let line = cx.line(decl.name.span);
+                format!("{} `{name}` (declared at line {line})", article(name))
             }
-            None => format!("a `{name}`"),
+            None => format!("{} `{name}`", article(name)),
         },
         (None, Ty::Record(_)) => "this record".into(),
         (None, other) => format!("`{other}`"),
