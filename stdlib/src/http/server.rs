@@ -77,7 +77,10 @@ pub async fn listen(address: &str) -> Result<TcpListener, Fault> {
                 format!("process {pid} (`{command}`)")
             });
             Fault::service("port_in_use", format!("`{address}` is in use: {by} listens there"))
-                .help("end that process, or listen on another port")
+                .help(
+                    "end that process, or listen on another port: in the file, or by \
+                     `--param NAME=…` where the address is a param of it",
+                )
         }
         io::ErrorKind::PermissionDenied => {
             Fault::service("port_denied", format!("this user may not listen on `{address}`"))

@@ -32,10 +32,16 @@ pub fn take(dir: &Path, now_ns: i64) -> Result<DirLock, Fault> {
         Err(TryLockError::WouldBlock) => return Err(held(dir, &mut file)),
         Err(TryLockError::Error(error)) => return Err(fault(error)),
     }
-    let holder = format!("process {}\nstarted {}\n", std::process::id(), timestamp_text(now_ns));
+    let holder = format!("process {}\nstarted {}\n", std::process::id(), since(now_ns));
     file.set_len(0).map_err(fault)?;
     file.write_all(holder.as_bytes()).map_err(fault)?;
     Ok(DirLock { _file: file })
+}
+
+/// An instant to the second: `2010-12-01 08:26:00 UTC`.
+fn since(now_ns: i64) -> String {
+    let whole = now_ns.div_euclid(1_000_000_000).saturating_mul(1_000_000_000);
+    timestamp_text(whole).replace('T', " ").replace('Z', " UTC")
 }
 
 fn held(dir: &Path, file: &mut File) -> Fault {
@@ -69,7 +75,7 @@ mod tests {
         let first = take(dir.path(), 0).unwrap();
         let refused = take(dir.path(), 1).unwrap_err();
         assert_eq!(refused.code, "locked");
-        let holder = format!("process {}, started 1970-01-01T00:00:00Z", std::process::id());
+        let holder = format!("process {}, started 1970-01-01 00:00:00 UTC", std::process::id());
         assert!(refused.message.contains(&holder), "{}", refused.message);
         assert!(refused.help.unwrap().contains(&format!("kill {}", std::process::id())));
         drop(first);
