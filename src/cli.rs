@@ -209,7 +209,8 @@ pub struct ShowArgs {
     #[arg(long, value_name = "KEY")]
     pub key: Option<String>,
     /// Rows at most; 0 = all
-    #[arg(long, value_name = "N", default_value_t = 20)]
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = limit,
+        allow_negative_numbers = true)]
     pub limit: usize,
     /// Profile and parameters.
     #[command(flatten)]
@@ -233,7 +234,8 @@ pub struct QueryArgs {
     #[arg(long, default_value = "table", hide_possible_values = true)]
     pub format: RowFormat,
     /// Rows at most; 0 = all
-    #[arg(long, value_name = "N", default_value_t = 1000)]
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = limit,
+        allow_negative_numbers = true)]
     pub limit: usize,
     /// Profile and parameters.
     #[command(flatten)]
@@ -263,4 +265,9 @@ pub enum NodesFormat {
     Human,
     /// A page
     Markdown,
+}
+
+/// The value of `--limit`.
+fn limit(text: &str) -> Result<usize, String> {
+    text.parse().map_err(|_| "write a whole number of rows, or 0 for all".to_owned())
 }

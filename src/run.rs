@@ -96,17 +96,18 @@ async fn job(
                 display.close();
                 return Ok(Some(report));
             }
-            () = signals.next() => match stop.take() {
-                Some(stop) => {
-                    // The run may have ended in this moment; then there is nothing to stop.
-                    let _ = stop.send(());
-                    display.say("stopping: storing what is in flight; once more to stop at once");
+            keyboard = signals.next() => {
+                if keyboard {
+                    display.after_echo();
                 }
-                None => {
+                let Some(stop) = stop.take() else {
                     display.close();
                     return Ok(None);
-                }
-            },
+                };
+                // The run may have ended in this moment; then there is nothing to stop.
+                let _ = stop.send(());
+                display.say("stopping: storing what is in flight; once more to stop at once");
+            }
             _ = tick.tick() => display.update(&live.snapshot()),
         }
     }

@@ -49,7 +49,8 @@ fn object(
 ) -> Result<Exit, Stop> {
     let name = &resource.name;
     if resource.kind != ResourceKind::Bucket {
-        let message = format!("`{name}` is a {}; only a bucket has keys", resource.kind.word());
+        let kind = resource.kind.word();
+        let message = format!("`--key` prints an object of a bucket, and `{name}` is a {kind}");
         return Err(Stop::usage(message));
     }
     match inspector.object(resource, key).map_err(|error| fault(&error))? {
@@ -82,8 +83,8 @@ pub fn local_dir(plan: &Plan) -> Result<&Path, Stop> {
                 "profile `{}` needs AWS, and this build has no AWS connectors yet",
                 plan.profile
             );
-            let help = "use `--profile local`, or declare one: profile local = \
-                        emulate(aws, dir: \"out/local\")";
+            let help = "use a local profile; this line declares one, which is then the default: \
+                        profile local = emulate(aws, dir: \"out/local\")";
             Err(Stop::said(Exit::Problems, message).help(help))
         }
     }

@@ -1,7 +1,7 @@
 //! Why a run did not end well: what is wrong, where, what to do; and the exit code.
 
 use crate::exit::{Exit, advice, message};
-use crate::render::{Style, plural};
+use crate::render::Style;
 use dsl::plan::Plan;
 use dsl::span::SourceMap;
 use engine::run::RunError;
@@ -41,9 +41,10 @@ pub fn text(error: &RunError, plan: &Plan, files: &SourceMap, style: Style) -> S
                         incomplete";
             message(&what, Some(help), style)
         }
-        RunError::Undelivered { rows } => {
-            let what = format!("stopped with {} not delivered", plural(*rows as usize, "row"));
-            message(&what, Some("the next run sends them again; nothing is lost"), style)
+        RunError::Undelivered { .. } => {
+            // Their number is one of reads, of a file's pieces, say: no number of records.
+            let what = "stopped before all that was read is stored";
+            message(what, Some("the next run reads it again; nothing is lost"), style)
         }
     }
 }

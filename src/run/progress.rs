@@ -103,6 +103,15 @@ impl Display {
         }
     }
 
+    /// Ctrl-C was pressed. The terminal has echoed `^C` behind the last line, which is full, so
+    /// that the cursor is a line lower than the bars know.
+    pub fn after_echo(&self) {
+        if let Kind::Bars(..) = &self.kind {
+            // A terminal that is gone needs no cleaning.
+            drop(write!(std::io::stderr(), "\r\x1b[K\x1b[A"));
+        }
+    }
+
     /// Takes the lines away, so that the summary stands alone.
     pub fn close(&self) {
         if let Kind::Bars(bars, _) = &self.kind {

@@ -33,20 +33,21 @@ impl Signals {
         Ok(Signals {})
     }
 
-    /// Waits for the next one.
+    /// Waits for the next one. True where it comes from the keyboard, as far as one can tell.
     #[cfg(unix)]
-    pub async fn next(&mut self) {
+    pub async fn next(&mut self) -> bool {
         tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => true,
+            _ = self.terminate.recv() => false,
         }
     }
 
-    /// Waits for the next one.
+    /// Waits for the next one. True where it comes from the keyboard, as far as one can tell.
     #[cfg(not(unix))]
-    pub async fn next(&mut self) {
+    pub async fn next(&mut self) -> bool {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }
+        true
     }
 }

@@ -18,7 +18,16 @@ pub fn text(plan: &Plan, summary: &Summary, well: bool, style: Style) -> String 
     text.push_str(&format!("{verb} in {}", seconds(summary.elapsed)));
     let failed: u64 = summary.nodes.iter().map(|node| node.failed).sum();
     if failed == 0 {
-        text.push_str(if well { ", no row failed\n" } else { "\n" });
+        let known = summary.nodes.iter().any(|node| node.counts.keys().any(|k| k.ends_with("before")));
+        text.push_str(match (well, began) {
+            (true, false) if known => ", nothing new\n",
+            (true, _) => ", no row failed\n",
+            (false, _) => "\n",
+        });
+        if well && !began && known {
+            let help = "all of it was delivered by an earlier run; `--from-start` reads it again";
+            crate::render::push_help(&mut text, help, style);
+        }
         return text;
     }
     let rows = style.paint("33", &format!("{} failed", plural(failed as usize, "row")));
@@ -111,7 +120,7 @@ fn cells(flow: String, node: &NodeSummary, elapsed: Duration) -> Vec<Cell> {
         _ => number(node.rows_in),
     };
     let failed = if node.failed == 0 { String::new() } else { thousands(node.failed) };
-    let rate = if rows == 0 { String::new() } else { thousands(rate.round() as u64) };
+    let rate = if rows == 0 { String::new() } else { per_second(rate) };
     let names = [flow, node.label.clone()].map(|text| Cell { whole: true, ..Cell::text(text) });
     let numbers = [rows_in, number(out), failed, rate].map(Cell::number);
     names.into_iter().chain(numbers).chain([Cell::text(counts(node))]).collect()
@@ -119,25 +128,45 @@ fn cells(flow: String, node: &NodeSummary, elapsed: Duration) -> Vec<Cell> {
 
 /// `25,900 items · 10,684 replaced`
 fn counts(node: &NodeSummary) -> String {
+    let user_named = node.label == "count";
     let mut parts: Vec<String> = node
         .counts
         .iter()
         .filter(|(_, count)| **count > 0)
-        .map(|(name, count)| format!("{} {}", thousands(*count), singular(name, *count)))
+        .map(|(name, count)| match user_named {
+            true => format!("{} {name}", thousands(*count)),
+            false => format!("{} {}", thousands(*count), singular(name, *count)),
+        })
         .collect();
     if node.filtered > 0 {
         parts.push(format!("{} filtered", thousands(node.filtered)));
     }
     if node.retries > 0 {
-        parts.push(format!("{} retries", thousands(node.retries)));
+        let word = if node.retries == 1 { "retry" } else { "retries" };
+        parts.push(format!("{} {word}", thousands(node.retries)));
     }
     parts.join(" · ")
 }
 
-/// `objects`, of one `object`.
-fn singular(name: &str, count: u64) -> &str {
-    let one = count == 1 && name.ends_with('s') && !name.ends_with("ss");
-    if one { &name[..name.len() - 1] } else { name }
+/// `objects`, of one `object`; `rows loaded`, of one `row loaded`.
+fn singular(name: &str, count: u64) -> String {
+    if count != 1 {
+        return name.to_owned();
+    }
+    let one = |word: &str| match word.strip_suffix('s') {
+        Some(one) if !one.ends_with('s') => one.to_owned(),
+        _ => word.to_owned(),
+    };
+    name.split(' ').map(one).collect::<Vec<_>>().join(" ")
+}
+
+/// Rows a second; slow ones with a digit behind the point.
+fn per_second(rate: f64) -> String {
+    match rate {
+        0.0..0.05 => "<0.1".to_owned(),
+        0.05..9.95 => format!("{rate:.1}"),
+        _ => thousands(rate.round() as u64),
+    }
 }
 
 #[cfg(test)]
@@ -199,6 +228,19 @@ dynamo      orders.read                  541,909          54,191
 done in 10.0 s, no row failed
 ";
         assert_eq!(text(&plan, &summary, true, Style::plain()), expected);
+    }
+
+    #[test]
+    fn one_is_singular_and_slow_is_not_zero() {
+        assert_eq!(singular("rows loaded", 1), "row loaded");
+        assert_eq!(singular("refused requests", 1), "refused request");
+        assert_eq!(singular("objects", 2), "objects");
+        assert_eq!(per_second(0.456), "0.5");
+        assert_eq!(per_second(0.01), "<0.1");
+        assert_eq!(per_second(9.96), "10");
+        let mut count = node("a", "count", NodeKind::Sink, 1);
+        count.counts = BTreeMap::from([("status", 1)]);
+        assert_eq!(counts(&count), "1 status");
     }
 
     #[test]
