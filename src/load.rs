@@ -126,7 +126,7 @@ pub fn unknown(kind: &str, word: &str, file: &str, names: &[String]) -> Stop {
         return stop.help(format!("did you mean `{near}`?"));
     }
     if names.is_empty() {
-        return stop;
+        return stop.help(format!("it declares no {kind}"));
     }
     let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
     stop.help(format!("its {kind}s are {}", names.join(", ")))

@@ -8,7 +8,7 @@ use crate::render;
 use crate::rows::Printer;
 use crate::show::inspector;
 use dsl::ast::ResourceKind;
-use dsl::plan::Plan;
+use dsl::plan::{Plan, PlanResource};
 use dsl::problem::Problem;
 use dsl::span::{SourceMap, Span};
 use dsl::sql::{SqlProblem, Table, check};
@@ -44,6 +44,7 @@ pub fn run(args: &QueryArgs, io: &mut Io) -> Result<Exit, Stop> {
         format: args.format,
         style: io.style,
         limit: args.limit,
+        whole_columns: &[],
         row_lines_max: 1,
         json_columns: &[],
         more: answer.more,
@@ -61,13 +62,11 @@ fn is_sql(text: &str) -> bool {
 
 fn no_query(plan: &Plan, name: &str) -> Stop {
     let names: Vec<String> = plan.queries.iter().map(|query| query.name.clone()).collect();
-    let stop = unknown("query", name, &plan.file, &names);
-    match stop {
-        Stop::Said { help: None, .. } => {
-            stop.help(format!("give SQL: flowc query {} \"select … from …\"", plan.file))
-        }
-        other => other,
+    if names.is_empty() {
+        let stop = Stop::usage(format!("there is no query `{name}` in {}", plan.file));
+        return stop.help(format!("give SQL: flowc query {} \"select … from …\"", plan.file));
     }
+    unknown("query", name, &plan.file, &names)
 }
 
 /// What is wrong with SQL that was given on the command line, at its place in it.
@@ -87,6 +86,11 @@ fn problems(plan: &Plan, sql: &str) -> (SourceMap, Vec<Problem>) {
     let file = files.add(GIVEN, sql);
     let problem = |problem: SqlProblem| {
         let span = Span::new(file, problem.at.start, problem.at.end);
+        let word = sql[problem.at.clone()].trim_matches('"');
+        let no_table = problem.code == "E0201" && problem.message.starts_with("no table");
+        if let Some(other) = plan.resource(word).filter(|_| no_table) {
+            return no_warehouse(plan, other, span);
+        }
         let found = Problem::error(problem.code, problem.message, span, problem.label);
         match problem.help {
             Some(help) => found.help(help),
@@ -97,10 +101,18 @@ fn problems(plan: &Plan, sql: &str) -> (SourceMap, Vec<Problem>) {
     (files, found.into_iter().map(problem).collect())
 }
 
+/// A resource of the file that SQL cannot reach.
+fn no_warehouse(plan: &Plan, other: &PlanResource, at: Span) -> Problem {
+    let (name, kind) = (&other.name, other.kind.word());
+    let message = format!("SQL is for tables of a warehouse, and {kind} `{name}` is not in one");
+    Problem::error("E0201", message, at, "no SQL here")
+        .help(format!("look into it: `flowc show {} {name}`", plan.file))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dsl::plan::{Binding, PlanResource};
+    use dsl::plan::Binding;
     use dsl::ty::{Field, RecordTy, Ty};
     use std::collections::BTreeMap;
 
@@ -128,6 +140,16 @@ mod tests {
         assert!(!problems.is_empty());
         let text = render::render(&files, &problems, render::Style::plain());
         assert!(text.contains("╭─[query:1:8]") && text.contains("`Country`"), "{text}");
+    }
+
+    #[test]
+    fn a_resource_that_is_in_no_warehouse_is_named() {
+        let mut plan = plan();
+        plan.resources[0].binding = None;
+        let (files, problems) = problems(&plan, "select * from sales");
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        let text = render::render(&files, &problems, render::Style::plain());
+        assert!(text.contains("`flowc show a.flow sales`"), "{text}");
     }
 
     #[test]

@@ -23,6 +23,8 @@ pub struct Printer<'a> {
     pub row_lines_max: usize,
     /// Columns whose texts are JSON: printed as they are where the format is JSON.
     pub json_columns: &'a [&'a str],
+    /// Columns that are cut last.
+    pub whole_columns: &'a [&'a str],
     /// There are more rows behind those that are given.
     pub more: bool,
 }
@@ -62,8 +64,11 @@ impl Printer<'_> {
         }
         let more = rows.peek().is_some() || self.more;
         if self.format == RowFormat::Table {
-            write!(out, "{}", self.table(columns, &taken))?;
-            writeln!(out, "{}", foot(printed, more))?;
+            let (text, cut) = self.table(columns, &taken);
+            writeln!(out, "{text}{}", foot(printed, more))?;
+            if cut {
+                writeln!(out, "`…` is where a cell is cut: `--format jsonl` prints it whole")?;
+            }
         }
         Ok((printed, more))
     }
@@ -85,8 +90,14 @@ impl Printer<'_> {
             && serde_json::from_str::<&serde_json::value::RawValue>(text).is_ok()
     }
 
-    fn table(&self, columns: &[String], rows: &[Vec<Value>]) -> String {
-        let cells = |row: &Vec<Value>| -> Vec<Cell> { row.iter().map(cell).collect() };
+    fn table(&self, columns: &[String], rows: &[Vec<Value>]) -> (String, bool) {
+        let cells = |row: &Vec<Value>| -> Vec<Cell> {
+            let cells = columns.iter().zip(row).map(|(name, value)| {
+                let cell = cell(value);
+                Cell { whole: cell.whole || self.whole_columns.contains(&name.as_str()), ..cell }
+            });
+            cells.collect()
+        };
         let rows: Vec<Vec<Cell>> = rows.iter().map(cells).collect();
         table(columns, &rows, self.row_lines_max, self.style)
     }

@@ -35,6 +35,10 @@ const DRAIN: Duration = Duration::from_secs(30);
 /// The file has problems, the services cannot be opened, or the output cannot be written.
 pub fn run(args: &RunArgs, io: &mut Io) -> Result<Exit, Stop> {
     let Loaded { files, mut plan } = load::plan(&args.file, &args.plan, &args.flows, true, io)?;
+    if plan.flows.is_empty() {
+        let stop = Stop::usage(format!("there is no flow in {}", plan.file));
+        return Err(stop.help("a flow says what runs: `flow name { … }`"));
+    }
     let dir = local_dir(&plan)?.to_owned();
     local::add_deliveries(&mut plan);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();

@@ -35,7 +35,10 @@ pub fn run(args: &ShowArgs, io: &mut Io) -> Result<Exit, Stop> {
     let (format, limit, style) = (args.format, args.limit, io.style);
     let row_lines_max = if failures { 4 } else { 1 };
     let json_columns = &["item", "payload", "record", "meta"];
-    let printer = Printer { format, style, limit, row_lines_max, json_columns, more: false };
+    let whole_columns: &[&str] = if failures { &["node", "code"] } else { &[] };
+    let more = false;
+    let printer =
+        Printer { format, style, limit, row_lines_max, json_columns, whole_columns, more };
     printer.print(&shown.columns, shown.rows, io.out)?;
     Ok(Exit::Done)
 }

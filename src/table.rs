@@ -33,7 +33,14 @@ impl Cell {
 
 /// Header, rule, rows. The widest columns are narrowed until a row fits; what is longer than
 /// `lines_max` lines is cut.
-pub fn table(header: &[String], rows: &[Vec<Cell>], lines_max: usize, style: Style) -> String {
+///
+/// Gives the text, and whether a cell was cut.
+pub fn table(
+    header: &[String],
+    rows: &[Vec<Cell>],
+    lines_max: usize,
+    style: Style,
+) -> (String, bool) {
     let numbers: Vec<bool> =
         (0..header.len()).map(|at| rows.iter().any(|row| row[at].number)).collect();
     let wanted = (0..header.len())
@@ -43,7 +50,8 @@ pub fn table(header: &[String], rows: &[Vec<Cell>], lines_max: usize, style: Sty
     let widths = fit(wanted.collect(), &whole, style.width);
     let mut text = String::new();
     let names: Vec<Vec<String>> =
-        header.iter().zip(&widths).map(|(name, &width)| broken(name, width, 1)).collect();
+        header.iter().zip(&widths).map(|(name, &width)| broken(name, width, 1).0).collect();
+    let mut cut = false;
     for line in lines(&names, &widths, &numbers) {
         text.push_str(&format!("{}\n", style.paint("1", &line)));
     }
@@ -53,13 +61,17 @@ pub fn table(header: &[String], rows: &[Vec<Cell>], lines_max: usize, style: Sty
         let cells: Vec<Vec<String>> = row
             .iter()
             .zip(&widths)
-            .map(|(cell, &width)| broken(&cell.text, width, lines_max))
+            .map(|(cell, &width)| {
+                let (lines, shorter) = broken(&cell.text, width, lines_max);
+                cut |= shorter;
+                lines
+            })
             .collect();
         for line in lines(&cells, &widths, &numbers) {
             text.push_str(&format!("{line}\n"));
         }
     }
-    text
+    (text, cut)
 }
 
 /// The widths of columns that fit: the widest are cut, down to one common width. Columns that must
@@ -101,14 +113,14 @@ fn lines(cells: &[Vec<String>], widths: &[usize], numbers: &[bool]) -> Vec<Strin
 }
 
 /// A text in lines of at most `width` columns, broken at blanks where it can be; the last of
-/// `lines_max` lines ends in `…` when there is more.
-fn broken(text: &str, width: usize, lines_max: usize) -> Vec<String> {
+/// `lines_max` lines ends in `…` when there is more, which is the second value.
+fn broken(text: &str, width: usize, lines_max: usize) -> (Vec<String>, bool) {
     let mut lines = Vec::new();
     let mut rest = text;
     while rest.width() > width {
         if lines.len() + 1 == lines_max {
             lines.push(format!("{}…", &rest[..prefix(rest, width.saturating_sub(1))]));
-            return lines;
+            return (lines, true);
         }
         let most = prefix(rest, width).max(rest.chars().next().map_or(0, char::len_utf8));
         let (end, next) = match rest[..most].rfind(' ') {
@@ -119,7 +131,7 @@ fn broken(text: &str, width: usize, lines_max: usize) -> Vec<String> {
         rest = &rest[next..];
     }
     lines.push(rest.to_owned());
-    lines
+    (lines, false)
 }
 
 /// How many bytes of a text fit into some columns.
@@ -136,7 +148,7 @@ fn prefix(text: &str, columns: usize) -> usize {
 
 /// The beginning of a text that fits into some columns, with `…` where it is cut.
 pub fn clip(text: &str, columns: usize) -> String {
-    broken(text, columns, 1).swap_remove(0)
+    broken(text, columns, 1).0.swap_remove(0)
 }
 
 #[cfg(test)]
@@ -159,9 +171,9 @@ mod tests {
 
     #[test]
     fn long_texts_are_broken_at_blanks_then_cut() {
-        assert_eq!(broken("one two three", 8, 3), ["one two", "three"]);
-        assert_eq!(broken("abcdefghij", 4, 3), ["abcd", "efgh", "ij"]);
-        assert_eq!(broken("abcdefghij", 4, 2), ["abcd", "efg…"]);
+        assert_eq!(broken("one two three", 8, 3).0, ["one two", "three"]);
+        assert_eq!(broken("abcdefghij", 4, 3).0, ["abcd", "efgh", "ij"]);
+        assert_eq!(broken("abcdefghij", 4, 2), (vec!["abcd".into(), "efg…".into()], true));
         assert_eq!(clip("größer", 4), "grö…");
         assert_eq!(clip("wide 表表", 7), "wide …");
     }
@@ -170,7 +182,8 @@ mod tests {
     fn numbers_stand_to_the_right() {
         let row = |text: &str, number: &str| vec![Cell::text(text), Cell::number(number)];
         let rows = [row("a", "1"), row("bcd", "22")];
-        let text = table(&["x".into(), "n".into()], &rows, 1, Style::plain());
+        let (text, cut) = table(&["x".into(), "n".into()], &rows, 1, Style::plain());
+        assert!(!cut);
         assert_eq!(text, "x     n\n───  ──\na     1\nbcd  22\n");
     }
 }

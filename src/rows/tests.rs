@@ -14,8 +14,15 @@ fn printed(format: RowFormat, limit: usize, width: usize) -> String {
         vec![Value::Text("x\ny".into()), Value::Text("{no JSON".into()), Value::Null],
     ];
     let style = Style { color: false, width };
-    let printer =
-        Printer { format, style, limit, row_lines_max: 1, json_columns: &["item"], more: false };
+    let printer = Printer {
+        format,
+        style,
+        limit,
+        row_lines_max: 1,
+        json_columns: &["item"],
+        whole_columns: &[],
+        more: false,
+    };
     let mut out = Vec::new();
     printer.print(&columns, rows.into_iter().map(Ok), &mut out).expect("it prints");
     String::from_utf8(out).expect("text")
@@ -27,6 +34,8 @@ fn a_table_fits_the_terminal() {
     assert!(text.lines().all(|line| line.chars().count() <= 44), "{text}");
     assert!(text.contains("1,234,567") && text.contains("2.550"), "{text}");
     assert!(text.ends_with("3 rows\n"), "{text}");
+    let text = printed(RowFormat::Table, 0, 24);
+    assert!(text.contains("3 rows\n`…` is where a cell is cut"), "{text}");
 }
 
 #[test]

@@ -73,7 +73,7 @@ fn table(plan: &Plan, summary: &Summary, style: Style) -> String {
         rows.push(cells(flow, node, summary.elapsed));
     }
     let header: Vec<String> = HEADER.iter().map(|name| (*name).to_owned()).collect();
-    crate::table::table(&header, &rows, 2, style)
+    crate::table::table(&header, &rows, 2, style).0
 }
 
 /// Nodes that the user wrote, and of a provider's own flows those that store. Sinks of failures

@@ -101,10 +101,15 @@ fn place(meta: &Map<String, Json>) -> String {
         true => meta.keys().map(String::as_str).collect(),
         false => wanted,
     };
-    let part = |name: &&str| match &meta[*name] {
-        Json::String(text) => format!("{name} {text}"),
-        other => format!("{name} {other}"),
+    let text = |name: &str| match &meta[name] {
+        Json::String(text) if text.is_empty() => "\"\"".to_owned(),
+        Json::String(text) => text.clone(),
+        other => other.to_string(),
     };
+    if names == ["partition", "seq"] {
+        return format!("{}, record {}", text("partition"), text("seq"));
+    }
+    let part = |name: &&str| format!("{name} {}", text(name));
     names.iter().map(part).collect::<Vec<_>>().join(", ")
 }
 
@@ -126,6 +131,13 @@ mod tests {
         assert_eq!(texts(true), expected);
         assert_eq!(texts(false)[0], "2026-11-22T20:02:19Z");
         assert_eq!(texts(false)[6], r#"{"field":"Quantity","line":"142","seq":"141"}"#);
+    }
+
+    #[test]
+    fn a_place_without_a_line_is_that_of_the_record() {
+        let place = |json: &str| place(&serde_json::from_str(json).expect("an object"));
+        assert_eq!(place(r#"{"partition":"a.jsonl","seq":"3"}"#), "a.jsonl, record 3");
+        assert_eq!(place(r#"{"key":""}"#), "key \"\"");
     }
 
     #[test]

@@ -18,8 +18,8 @@ use std::collections::BTreeMap;
 pub(crate) fn check(cx: &mut Cx, draft: &Draft, profiles: &BTreeMap<String, Profile>) {
     let needed = needed(cx, draft);
     if cx.decls.profiles.is_empty() {
-        if let Some(first) = needed.first() {
-            unbound(cx, first, None);
+        if !needed.is_empty() {
+            no_profile(cx, &needed);
         }
         return;
     }
@@ -41,7 +41,7 @@ pub(crate) fn check(cx: &mut Cx, draft: &Draft, profiles: &BTreeMap<String, Prof
                         && suggest::near(&bound.node, &resource.node))
             };
             if !written.iter().any(binds) {
-                unbound(cx, resource, Some(name));
+                unbound(cx, resource, name);
             }
         }
         let Some(profile) = profiles.get(&name.node) else { continue };
@@ -73,31 +73,40 @@ fn needed<'a>(cx: &Cx<'a>, draft: &Draft) -> Vec<&'a Name> {
     in_order(cx).into_iter().filter(|name| names.contains(&name.node.as_str())).collect()
 }
 
+/// E0608: there is no profile at all.
+fn no_profile(cx: &mut Cx, needed: &[&Name]) {
+    let decl = |name: &Name| &cx.decls.resources[name.node.as_str()];
+    let lines = needed.iter().filter_map(|name| {
+        let service = services::for_kind(decl(name).kind.node, decl(name).key.is_some())?;
+        Some(format!("      {}\n", service.example.replace("{}", &name.node)))
+    });
+    let lines: String = lines.collect();
+    let first = needed[0];
+    let message = format!("no profile binds {} `{}`", decl(first).kind.node.word(), first.node);
+    let problem = Problem::error("E0608", message, first.span, "nothing is bound to it");
+    cx.report(problem.help(format!(
+        "add profiles:\n\n    profile aws {{\n{lines}    }}\n    \
+         profile local = emulate(aws, dir: \"out\")\n"
+    )));
+}
+
 /// E0608
-fn unbound(cx: &mut Cx, resource: &Name, profile: Option<&Name>) {
+fn unbound(cx: &mut Cx, resource: &Name, profile: &Name) {
     let decl = &cx.decls.resources[resource.node.as_str()];
     if decl.kind.node == ResourceKind::Queue {
         return;
     }
     let line = services::for_kind(decl.kind.node, decl.key.is_some())
         .map_or(String::new(), |service| service.example.replace("{}", &resource.node));
-    let problem =
-        |message: String| Problem::error("E0608", message, resource.span, "nothing is bound to it");
-    let problem = match profile {
-        Some(profile) => problem(format!(
-            "profile `{}` does not bind {} `{}`",
-            profile.node,
-            decl.kind.node.word(),
-            resource.node
-        ))
+    let message = format!(
+        "profile `{}` does not bind {} `{}`",
+        profile.node,
+        decl.kind.node.word(),
+        resource.node
+    );
+    let problem = Problem::error("E0608", message, resource.span, "nothing is bound to it")
         .label(profile.span, "no line for it here")
-        .help(format!("add a line to `profile {}`:\n\n    {line}\n", profile.node)),
-        None => problem(format!("no profile binds {} `{}`", decl.kind.node.word(), resource.node))
-            .help(format!(
-                "add profiles:\n\n    profile aws {{\n      {line}\n    }}\n    \
-                 profile local = emulate(aws, dir: \"out\")\n"
-            )),
-    };
+        .help(format!("add a line to `profile {}`:\n\n    {line}\n", profile.node));
     cx.report(problem);
 }
 

@@ -90,7 +90,11 @@ impl<'a> Context<'a> {
     /// E0104: another arrow.
     fn arrow(&self, next: usize) -> Option<Explained> {
         let word = self.word(next);
-        let always = matches!(word, "-->" | "→" | "|>" | "⇒" | "➜");
+        // `- >`: one mistake, told at the dash
+        let apart = word == "-"
+            && self.tokens.get(next + 1).is_some_and(|_| self.word(next + 1) == ">")
+            && self.wants(Rule::arrow);
+        let always = apart || matches!(word, "-->" | "→" | "|>" | "⇒" | "➜");
         let here = matches!(word, ">" | "|" | "=>" | ">>" | "<-") && self.wants(Rule::arrow);
         if !always && !here {
             return None;

@@ -10,6 +10,9 @@ use crate::value::Value;
 use sqlparser::ast;
 use std::ops::Range;
 
+/// The aggregates.
+pub(super) const NAMES: [&str; 6] = ["count", "sum", "avg", "min", "max", "listagg"];
+
 /// The aggregate of that name.
 pub(super) fn by_name(name: &str) -> Option<Agg> {
     Some(match name {

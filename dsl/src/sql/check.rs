@@ -127,7 +127,10 @@ fn syntax(error: ParserError, sql: &str, places: &Places) -> SqlProblem {
     if let Some(first) = text.get_mut(..1) {
         first.make_ascii_lowercase();
     }
-    SqlProblem::new("E0102", text.replace("`EOF`", "the end"), at..at + word.max(first), "")
+    let first_word = text.starts_with("expected an SQL statement");
+    let text = text.replace("`EOF`", "the end");
+    let problem = SqlProblem::new("E0102", text, at..at + word.max(first), "");
+    if first_word { problem.help("a query begins with `select` or `with`") } else { problem }
 }
 
 /// Whether an aggregate may stand here.

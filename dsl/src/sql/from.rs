@@ -95,7 +95,9 @@ impl Checker<'_> {
         let table = self.tables.iter().find(|table| same(table.name, &word.value));
         let Some(table) = table else {
             self.unknown_table(word);
-            return None;
+            // it stands in the scope without columns, so that its columns are no further problems
+            let name = word.value.clone();
+            return Some((Source::Table(name.clone()), name, Vec::new()));
         };
         let columns = table.record.fields.iter().map(|field| RelationColumn {
             name: field.name.clone(),

@@ -86,6 +86,15 @@ const SPECIAL: &[&str] = &[
     "listagg",
 ];
 
+/// What Redshift reads the clock with.
+const CLOCKS: [&str; 5] = ["getdate", "now", "sysdate", "current_date", "current_timestamp"];
+
+fn is_known(name: &str) -> bool {
+    SIGNATURES.iter().any(|signature| signature.0 == name)
+        || SPECIAL.contains(&name)
+        || CLOCKS.contains(&name)
+}
+
 impl Checker<'_> {
     pub(super) fn function(
         &mut self,
@@ -105,6 +114,9 @@ impl Checker<'_> {
             self.unsupported(&format!("this form of `{name}`"), &at, "");
             return poison(at);
         }
+        if !is_known(&name) {
+            return self.no_function(&name, name_at, at);
+        }
         let Some(exprs) = self.plain_args(function, &name) else { return poison(at) };
         if let Some(signature) = SIGNATURES.iter().find(|signature| signature.0 == name) {
             return self.call(signature, &exprs, scope, at);
@@ -116,13 +128,14 @@ impl Checker<'_> {
             }
             return self.special(&name, args, at);
         }
-        let clocks = ["getdate", "now", "sysdate", "current_date", "current_timestamp"];
-        if clocks.contains(&name.as_str()) {
-            self.unsupported(&format!("`{name}`"), &at, "write a date: `'2011-12-09'`");
-            return poison(at);
-        }
-        let known = SIGNATURES.iter().map(|signature| signature.0).chain(SPECIAL.iter().copied());
-        let problem = match nearest(&name, known) {
+        self.unsupported(&format!("`{name}`"), &at, "write a date: `'2011-12-09'`");
+        poison(at)
+    }
+
+    fn no_function(&mut self, name: &str, name_at: Range<usize>, at: Range<usize>) -> Expr {
+        let known = SIGNATURES.iter().map(|signature| signature.0);
+        let known = known.chain(SPECIAL.iter().copied()).chain(super::aggregate::NAMES);
+        let problem = match nearest(name, known) {
             Some(near) => SqlProblem::new("E0201", format!("no function `{name}`"), name_at, "")
                 .help(format!("did you mean `{near}`?")),
             None => SqlProblem::unsupported(&format!("the function `{name}`"), name_at, ""),

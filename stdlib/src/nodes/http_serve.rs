@@ -207,6 +207,11 @@ impl HttpServe {
             idle_timeout: idle,
         };
         let server = Some(Server::start(listener, Arc::new(gate), limits));
+        if node.fed_by.is_empty() || ctx.run.keep_running {
+            let path = node.text("path");
+            let line = format!("{} takes POST http://{address}{path} until stopped", node.id);
+            (ctx.run.log)(&line);
+        }
         let feeders_ended = ctx.feeders_ended.clone();
         // With `--keep-running` the end of the feeders is not the end.
         let feeders_ended = if ctx.run.keep_running { never() } else { feeders_ended };
