@@ -25,13 +25,25 @@ pub struct Checked {
 /// Checks the files and prints what is wrong with them.
 ///
 /// # Errors
-/// A file cannot be read, or the output cannot be written.
+/// The output cannot be written. A file that cannot be read is told, and the others are checked.
 pub fn run(args: &CheckArgs, io: &mut Io) -> Result<Exit, Stop> {
     let mut files = SourceMap::default();
     let specs = stdlib::registry::specs();
     let mut roots = Vec::new();
+    let mut unread = None;
     for path in &args.files {
-        roots.push(read(path, &mut files)?);
+        match read(path, &mut files) {
+            Ok(root) => roots.push(root),
+            Err(stop) => {
+                // The other files are checked all the same.
+                let (text, exit) = stop.text(io.err_style);
+                write!(io.err, "{text}")?;
+                unread = Some(exit);
+            }
+        }
+    }
+    if let Some(exit) = unread.filter(|_| roots.is_empty()) {
+        return Ok(exit);
     }
     let mut checked = Vec::new();
     for root in roots {
@@ -46,7 +58,7 @@ pub fn run(args: &CheckArgs, io: &mut Io) -> Result<Exit, Stop> {
     };
     io.out.write_all(text.as_bytes())?;
     let bad = checked.iter().any(|file| has_errors(&file.problems));
-    Ok(if bad { Exit::Problems } else { Exit::Done })
+    Ok(unread.unwrap_or(if bad { Exit::Problems } else { Exit::Done }))
 }
 
 /// The reports, then a line for each file without problems.

@@ -39,8 +39,22 @@ pub fn run(args: &ShowArgs, io: &mut Io) -> Result<Exit, Stop> {
     let more = false;
     let printer =
         Printer { format, style, limit, row_lines_max, json_columns, whole_columns, more };
-    printer.print(&shown.columns, shown.rows, io.out)?;
+    let (printed, _) = printer.print(&shown.columns, shown.rows, io.out)?;
+    if let Some(why) = nothing(&plan, resource).filter(|_| printed == 0) {
+        writeln!(io.err, "{why}")?;
+    }
     Ok(Exit::Done)
+}
+
+/// Why a resource may hold nothing, where there is a reason that a person may not think of.
+fn nothing(plan: &Plan, resource: &PlanResource) -> Option<String> {
+    if !plan.local_dir.as_deref().is_some_and(|dir| Path::new(dir).exists()) {
+        return Some(format!("nothing has run here yet: `flowc run {}` does", plan.file));
+    }
+    let bucket = &plan.resources[resource.into?].name;
+    let name = &resource.name;
+    let look = format!("flowc show {} {bucket}", plan.file);
+    Some(format!("`{name}` has handed over what it held: `{look}`"))
 }
 
 /// Prints an object of a bucket as it is.

@@ -18,7 +18,8 @@ pub fn text(plan: &Plan, summary: &Summary, well: bool, style: Style) -> String 
     text.push_str(&format!("{verb} in {}", seconds(summary.elapsed)));
     let failed: u64 = summary.nodes.iter().map(|node| node.failed).sum();
     if failed == 0 {
-        let known = summary.nodes.iter().any(|node| node.counts.keys().any(|k| k.ends_with("before")));
+        let known =
+            summary.nodes.iter().any(|node| node.counts.keys().any(|k| k.ends_with("before")));
         text.push_str(match (well, began) {
             (true, false) if known => ", nothing new\n",
             (true, _) => ", no row failed\n",
@@ -60,6 +61,9 @@ fn error_targets(plan: &Plan) -> Vec<String> {
     targets.into_iter().map(|index| plan.resources[index].name.clone()).collect()
 }
 
+/// Below this width, in columns, some columns are left out.
+const NARROW: usize = 80;
+
 const HEADER: [&str; 7] = ["flow", "node", "rows in", "rows out", "failed", "rows/s", "counts"];
 
 /// A line a node; a flow's name only on its first.
@@ -72,8 +76,19 @@ fn table(plan: &Plan, summary: &Summary, style: Style) -> String {
         last = name;
         rows.push(cells(flow, node, summary.elapsed));
     }
-    let header: Vec<String> = HEADER.iter().map(|name| (*name).to_owned()).collect();
-    crate::table::table(&header, &rows, 2, style).0
+    let mut header: Vec<String> = HEADER.iter().map(|name| (*name).to_owned()).collect();
+    let narrow = style.width < NARROW;
+    if narrow {
+        // The counts get the room of what is least missed.
+        let unfailed = summary.nodes.iter().all(|node| node.failed == 0);
+        for name in ["rows/s", "failed"].iter().take(1 + usize::from(unfailed)) {
+            let column = header.iter().position(|other| other == name);
+            let column = column.unwrap_or_else(|| unreachable!("`{name}` is a column"));
+            header.remove(column);
+            rows.iter_mut().for_each(|row| drop(row.remove(column)));
+        }
+    }
+    crate::table::table(&header, &rows, if narrow { 4 } else { 2 }, style).0
 }
 
 /// Nodes that the user wrote, and of a provider's own flows those that store. Sinks of failures
