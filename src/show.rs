@@ -100,7 +100,7 @@ pub fn local_dir(plan: &Plan) -> Result<&Path, Stop> {
                 "profile `{}` needs AWS, and this build has no AWS connectors yet",
                 plan.profile
             );
-            let help = "use a local profile; this line declares one, which is then the default: \
+            let help = "use `--profile local`; where the file has none, this line declares it:\n\
                         profile local = emulate(aws, dir: \"out/local\")";
             Err(Stop::said(Exit::Problems, message).help(help))
         }

@@ -184,7 +184,10 @@ fn wrong_usage_is_told_and_ends_with_2() {
         (&["run", SHOP, "--param", "csvfile=a"], "did you mean `csv_file`?"),
         (&["run", SHOP, "--param", "csv_file"], "--param csv_file=VALUE"),
         (&["show", SHOP, "invoice"], "did you mean `invoices`?"),
-        (&["show", SHOP, "invoices", "--key", "a"], "only a bucket has keys"),
+        (&["show", SHOP, "invoices", "--key", "a"], "prints an object of a bucket"),
+        (&["show", SHOP, "invoices", "--limit", "few"], "a whole number of rows, or 0 for all"),
+        (&["show", SHOP, "invoices", "--limit", "-1"], "a whole number of rows, or 0 for all"),
+        (&["query", SHOP, "top_customers", "--param", "a=1"], "there is no param `a`"),
         (&["query", SHOP, "top_customer"], "did you mean `top_customers`?"),
         (&["graph", SHOP, "-o", "shop.png"], "does not say which format"),
         (&["graph", SHOP, "--format", "png"], "possible values: dot, mermaid, svg, json"),
@@ -195,6 +198,14 @@ fn wrong_usage_is_told_and_ends_with_2() {
         assert_eq!((out.as_str(), code), ("", 2), "flowc {}: {err}", args.join(" "));
         assert!(err.contains(said), "flowc {}: {err}", args.join(" "));
     }
+}
+
+#[test]
+fn an_unreadable_file_hides_no_other() {
+    let (out, err, code) = run(&["check", "flows/no.flow", SHOP]);
+    assert!(err.contains("there is no file `flows/no.flow`"), "{err}");
+    assert!(out.contains("no problems"), "{out}");
+    assert_eq!(code, 2);
 }
 
 #[test]
