@@ -174,7 +174,7 @@ fn colours_only_where_they_are_wanted() {
 
 #[test]
 fn wrong_usage_is_told_and_ends_with_2() {
-    let cases: [(&[&str], &str); 14] = [
+    let cases: [(&[&str], &str); 17] = [
         (&["check", "flows/ecomerce.flow"], "did you mean `flows/ecommerce.flow`?"),
         (&["check", "flows"], "`flows` is a directory"),
         (&["check"], "<FILE>..."),

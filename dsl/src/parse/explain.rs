@@ -93,22 +93,26 @@ impl<'a> Context<'a> {
         // `- >`: one mistake, told at the dash
         let apart = word == "-"
             && self.tokens.get(next + 1).is_some_and(|_| self.word(next + 1) == ">")
+            && self.text[self.tokens[next].end..self.tokens[next + 1].start] == *" "
             && self.wants(Rule::arrow);
         let always = apart || matches!(word, "-->" | "→" | "|>" | "⇒" | "➜");
         let here = matches!(word, ">" | "|" | "=>" | ">>" | "<-") && self.wants(Rule::arrow);
         if !always && !here {
             return None;
         }
-        let message = format!("`{word}` is not an arrow");
         let token = &self.tokens[next];
+        let last = &self.tokens[if apart { next + 1 } else { next }];
+        let word = &self.text[token.start..last.end];
+        let message = format!("`{word}` is not an arrow");
         let start = line_start(self.text, token.start);
-        let rest = self.text[token.end..].lines().next().unwrap_or("");
+        let rest = self.text[last.end..].lines().next().unwrap_or("");
         let line = format!("{}->{rest}", &self.text[start..token.start]);
         let help = match line.trim().chars().count() < 80 {
             true => format!("edges are written `->`: `{}`", line.trim()),
             false => "edges are written `->`".to_string(),
         };
-        let problem = Problem::error("E0104", message, self.span(next), "not an edge").help(help);
+        let span = Span { end: self.span(next).start + word.len() as u32, ..self.span(next) };
+        let problem = Problem::error("E0104", message, span, "not an edge").help(help);
         let (start, len) = (self.tokens[next].start, word.len());
         let blank = |at: usize| self.text.as_bytes().get(at) == Some(&b' ');
         let patch = match len {
