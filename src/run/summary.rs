@@ -18,14 +18,13 @@ pub fn text(plan: &Plan, summary: &Summary, well: bool, style: Style) -> String 
     text.push_str(&format!("{verb} in {}", seconds(summary.elapsed)));
     let failed: u64 = summary.nodes.iter().map(|node| node.failed).sum();
     if failed == 0 {
-        let known =
-            summary.nodes.iter().any(|node| node.counts.keys().any(|k| k.ends_with("before")));
-        text.push_str(match (well, began) {
-            (true, false) if known => ", nothing new\n",
-            (true, _) => ", no row failed\n",
+        let nothing_new = well && is_old(summary);
+        text.push_str(match (well, nothing_new) {
+            (true, true) => ", nothing new\n",
+            (true, false) => ", no row failed\n",
             (false, _) => "\n",
         });
-        if well && !began && known {
+        if nothing_new {
             let help = "all of it was delivered by an earlier run; `--from-start` reads it again";
             crate::render::push_help(&mut text, help, style);
         }
@@ -38,6 +37,13 @@ pub fn text(plan: &Plan, summary: &Summary, well: bool, style: Style) -> String 
         crate::render::push_help(&mut text, &format!("see why: `{line}`"), style);
     }
     text
+}
+
+/// True when nothing moved, and a source says that it has delivered its rows before.
+fn is_old(summary: &Summary) -> bool {
+    let still = summary.nodes.iter().all(|node| node.rows_in + node.rows_out == 0);
+    let before = |node: &NodeSummary| node.counts.keys().any(|name| name.ends_with("before"));
+    still && summary.nodes.iter().any(before)
 }
 
 /// `14.2 s`, `2 min 3 s`
