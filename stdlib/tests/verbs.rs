@@ -191,3 +191,23 @@ flow decoded {
     }
     assert_eq!(texts, 300);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn copies_of_one_record_that_meet_again_are_all_stored() {
+    let dir = tempfile::tempdir().unwrap();
+    let flows = r#"
+flow f {
+  let line = file.read("in.csv") -> csv.decode as Line
+  [line, line -> map { ..., name: "copy" }, line] -> orders.write
+  errors -> quarantine.append
+}
+flow g {
+  orders.read -> encoded.append
+  errors -> quarantine.append
+}"#;
+    let report = run_flows(dir.path(), "1,a,1,2\n2,b,1,2\n", flows).await;
+    assert!(report.errors.is_empty(), "{:?}", report.errors);
+    let entries = std::fs::read_dir(dir.path().join("out/s3/encoded")).unwrap();
+    let texts = entries.map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap());
+    assert_eq!(texts.map(|text| text.lines().count()).sum::<usize>(), 6);
+}

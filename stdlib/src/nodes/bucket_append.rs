@@ -1,5 +1,6 @@
 //! `bucket.append`: stores records as lines of objects, named by time and id.
 
+use crate::service::once::{each_failure_once, each_row_once};
 use crate::service::outgoing::Outgoing;
 use crate::service::{BucketPlace, Services};
 use arrow_array::cast::AsArray;
@@ -81,7 +82,8 @@ impl BucketAppend {
         let resource = ctx.node.resource.expect("a verb has a resource");
         let place = BucketPlace::of(&ctx.plan.resources[resource])?;
         let failures = ctx.node.input.as_ref() == Some(&Ty::failure());
-        Ok(BucketAppend { services, place, failures, outgoing: Outgoing::new(ctx, &[]) })
+        let once = if failures { each_failure_once(ctx) } else { each_row_once(ctx) };
+        Ok(BucketAppend { services, place, failures, outgoing: Outgoing::new(ctx, &[], once) })
     }
 
     /// Stretches of rows that failed at the same node, with that node.

@@ -1,6 +1,7 @@
 //! `delivery.write`: hands records to a buffered delivery, which writes them to its bucket as
 //! objects.
 
+use crate::service::once::each_row_once;
 use crate::service::outgoing::Outgoing;
 use crate::service::{Services, physical_name};
 use async_trait::async_trait;
@@ -83,7 +84,11 @@ impl DeliveryWrite {
     pub fn open(ctx: &NodeCtx, services: Arc<Services>) -> Result<DeliveryWrite, Fault> {
         let resource = ctx.node.resource.expect("a verb has a resource");
         let delivery = physical_name(&ctx.plan.resources[resource])?.to_owned();
-        Ok(DeliveryWrite { services, delivery, outgoing: Outgoing::new(ctx, &[]) })
+        Ok(DeliveryWrite {
+            services,
+            delivery,
+            outgoing: Outgoing::new(ctx, &[], each_row_once(ctx)),
+        })
     }
 }
 

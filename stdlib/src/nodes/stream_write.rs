@@ -1,5 +1,6 @@
 //! `stream.write`: appends records to the stream.
 
+use crate::service::once::each_row_once;
 use crate::service::outgoing::Outgoing;
 use crate::service::{Services, physical_name};
 use async_trait::async_trait;
@@ -20,7 +21,8 @@ pub const SPEC: NodeSpec = NodeSpec {
 A record is encoded as the stream's type says; the fields of its `key` clause, joined by `|`, are
 its partition key. Records are stored in the order in which they arrive, and a write is confirmed
 when they are durable. A record that this node has stored before (in an earlier try, or before a
-crash) is recognised by its source and number, counted as `already stored`, and not stored again.",
+crash) is recognised by its source and number, counted as `already stored`, and not stored again;
+but not behind `[a, b]`, where copies of one source record meet.",
     kind: NodeKind::Sink,
     resource: Some(ResourceKind::Stream),
     signatures: &["R ->"],
@@ -86,7 +88,11 @@ impl StreamWrite {
         let resource = ctx.node.resource.expect("a verb has a resource");
         let resource = &ctx.plan.resources[resource];
         let stream = physical_name(resource)?.to_owned();
-        Ok(StreamWrite { services, stream, outgoing: Outgoing::new(ctx, &resource.key) })
+        Ok(StreamWrite {
+            services,
+            stream,
+            outgoing: Outgoing::new(ctx, &resource.key, each_row_once(ctx)),
+        })
     }
 }
 

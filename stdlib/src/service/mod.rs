@@ -5,6 +5,7 @@
 
 pub mod inspect;
 pub mod local;
+pub mod once;
 pub mod outgoing;
 pub mod position;
 

@@ -13,22 +13,27 @@ use engine::ctx::NodeCtx;
 use engine::fault::RowFault;
 use engine::node::Written;
 use engine::summary::Counters;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// How a sink makes records of its rows.
 pub struct Outgoing {
     encodes: bool,
     keys: Vec<String>,
     sender: String,
+    /// Set where ids do not tell the rows apart: then each write is a producer of its own.
+    writes: Option<(u64, AtomicU64)>,
     counters: Counters,
 }
 
 impl Outgoing {
-    /// For the sink of this node; `keys` are the fields that make the partition key.
-    pub fn new(ctx: &NodeCtx, keys: &[String]) -> Outgoing {
+    /// For the sink of this node; `keys` are the fields that make the partition key. Where not
+    /// each row comes `once`, nothing is recognised when it is sent again.
+    pub fn new(ctx: &NodeCtx, keys: &[String], once: bool) -> Outgoing {
         Outgoing {
             encodes: ctx.node.encodes.is_some(),
             keys: keys.to_vec(),
             sender: ctx.node.id.clone(),
+            writes: (!once).then(|| (ctx.run.clock.now_ns().unsigned_abs(), AtomicU64::new(0))),
             counters: ctx.counters.clone(),
         }
     }
@@ -45,9 +50,17 @@ impl Outgoing {
         let mut hasher = blake3::Hasher::new();
         hasher.update(&rows.ids.partition.id).update(self.sender.as_bytes());
         hasher.update(&[0]).update(part.as_bytes());
+        if let Some((opened, count)) = &self.writes {
+            hasher.update(&opened.to_le_bytes());
+            hasher.update(&count.fetch_add(1, Ordering::Relaxed).to_le_bytes());
+        }
         let hash = hasher.finalize();
         let producer = hash.as_bytes()[..16].try_into().expect("sixteen of thirty-two bytes");
-        Records { payloads, keys, producer, runs: runs(rows) }
+        let runs = match self.writes {
+            Some(_) => vec![Run { first: 0, len: rows.len() as u32, arrival_ns: 0 }],
+            None => runs(rows),
+        };
+        Records { payloads, keys, producer, runs }
     }
 
     fn partition_keys(&self, rows: &Rows) -> StringArray {
