@@ -63,10 +63,12 @@ pub(crate) struct Call {
 pub(crate) fn check_call(out: &Output, given: Option<&Rows>) -> Result<Call, Equation> {
     let rows = given.map_or(0, |rows| rows.len() as u64);
     let excess = |rows: &Rows| (rows.ids.len() - rows.len().min(rows.ids.len())) as u64;
-    let joins = given.is_some_and(|rows| excess(rows) == 0) && !out.decodes;
+    let sent_excess: u64 = out.sent.iter().map(|sent| excess(&sent.rows)).sum();
+    // Rows that were joined before they came are still joined when they leave.
+    let joined = sent_excess.saturating_sub(given.map_or(0, excess));
     let call = Call {
         sent: out.sent.iter().map(|sent| sent.rows.len() as u64).sum(),
-        joined: if joins { out.sent.iter().map(|sent| excess(&sent.rows)).sum() } else { 0 },
+        joined: if out.decodes || given.is_none() { 0 } else { joined },
         failed: out.failed.iter().map(|failed| failed.faults.len() as u64).sum(),
         opened: if out.decodes { rows } else { 0 },
     };

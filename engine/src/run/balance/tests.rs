@@ -167,4 +167,8 @@ fn each_call_balances() {
     joined.ids = testing::ids("test", 0, 9);
     assert!(check_call(&call(1, &[(1, 9)], 0, None), Some(&joined)).is_ok(), "passed on");
     assert!(check_call(&call(1, &[], 1, None), Some(&joined)).is_ok(), "filtered");
+    let mut two = given(2);
+    two.ids = testing::ids("test", 0, 9);
+    assert!(check_call(&call(2, &[(1, 9)], 0, None), Some(&two)).is_ok(), "joined again");
+    assert!(check_call(&call(2, &[(1, 8)], 0, None), Some(&two)).is_err(), "again, one lost");
 }
