@@ -48,7 +48,7 @@ pub struct NodeSpec {
 
 /// One typing rule: `input -> output`, either may be empty.
 ///
-/// A type as in the language, with variables: `T` is any record, `W` any wire type or record, `R`
+/// A type as in the language, with variables: `T` is any record, `W` any wire type, `R`
 /// the content that the
 /// resource declares, `claim` the type of `as T`, `_` anything. `batch<T>` is also accepted by a
 /// per-record node (every node whose

@@ -8,8 +8,8 @@ const HEAD: &str = "\
 # The nodes
 
 Written by `flowc nodes --format markdown`, from what each node says of itself;
-`UPDATE_GOLDEN=1 cargo test` rewrites it. In the types, `T` is any record, `W` any wire type or
-record, `R` what the resource declares, and `claim` the type behind `as`.
+`UPDATE_GOLDEN=1 cargo test` rewrites it. In the types, `T` is any record, `W` any wire type,
+`R` what the resource declares, and `claim` the type behind `as`.
 ";
 
 /// The page.
