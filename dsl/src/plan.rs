@@ -140,9 +140,8 @@ pub struct PlanNode {
     /// [`Plan::hands_raw`].
     pub elided: bool,
     /// For a source: the nodes of this plan that feed it (all writers of its resource, or the
-    /// `http.post` nodes that target it).
-    /// It ends when all of them have ended and it is drained; empty = by itself (`file.read`) or
-    /// when told to stop.
+    /// `http.post` nodes that target it). It ends when all of them have ended and it is drained;
+    /// empty = by itself (`file.read`) or when told to stop.
     pub fed_by: Vec<NodeIndex>,
     /// Where it was written.
     pub span: Span,
@@ -200,12 +199,12 @@ pub enum ExprKind {
     Not(Box<Expr>),
     /// `a == null`; never null itself.
     IsNull(Box<Expr>),
-    /// `==` and `!=` compare null as a value. Both operands have one type after casts, except:
-    /// `*` and `/` of decimals, where each keeps its own precision and scale, and an instant plus
-    /// or minus a duration. Results of decimals follow the Hive rules, capped at 38 digits: `+ -`
-    /// of (p, s) is (p + 1, s); `*` is (p1 + p2 + 1, s1 + s2); `/` is (p1 + s2 + 4, s1 + 4),
-    /// rounded half away from zero; `%` of (p, s) is (p, s). `/` of two ints is cast to decimal,
-    /// so nothing is cut off silently; `%` of two ints is an int.
+    /// `==` and `!=` compare null as a value. Both operands have one type after casts, except: `*`
+    /// and `/` of decimals, where each keeps its own precision and scale, and an instant plus or
+    /// minus a duration. Results of decimals follow the Hive rules, capped at 38 digits: `+ -` of
+    /// (p, s) is (p + 1, s); `*` is (p1 + p2 + 1, s1 + s2); `/` is (p1 + s2 + 4, s1 + 4), rounded
+    /// half away from zero; `%` of (p, s) is (p, s). `/` of two ints is cast to decimal, so nothing
+    /// is cut off silently; `%` of two ints is an int.
     Binary(BinaryOp, Box<Expr>, Box<Expr>),
     /// `a ?? b`
     Coalesce(Box<Expr>, Box<Expr>),

@@ -48,13 +48,11 @@ pub struct NodeSpec {
 
 /// One typing rule: `input -> output`, either may be empty.
 ///
-/// A type as in the language, with variables: `T` is any record, `W` any wire type, `R`
-/// the content that the
-/// resource declares, `claim` the type of `as T`, `_` anything. `batch<T>` is also accepted by a
-/// per-record node (every node whose
-/// signatures name no `batch`), which is then mapped over it.
-/// Examples: `"base64<W> -> W"`, `"bytes -> claim"`, `"-> bytes"`, `"batch<json<T>> -> ndjson<T>"`,
-/// `"R ->"`.
+/// A type as in the language, with variables: `T` is any record, `W` any wire type, `R` the content
+/// that the resource declares, `claim` the type of `as T`, `_` anything. `batch<T>` is also
+/// accepted by a per-record node (every node whose signatures name no `batch`), which is then
+/// mapped over it. Examples: `"base64<W> -> W"`, `"bytes -> claim"`, `"-> bytes"`, `"batch<json<T>>
+/// -> ndjson<T>"`, `"R ->"`.
 pub type Signature = &'static str;
 
 /// A further output of a node.

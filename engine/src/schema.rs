@@ -5,8 +5,8 @@ use dsl::ty::{RecordTy, Ty};
 use std::sync::Arc;
 
 /// The schema of an edge that carries `ty`. `batch<T>` has the schema of T; a wire type has the one
-/// column [`crate::batch::PAYLOAD`];
-/// `object<W>` has `key` (Utf8), `size` (Int64) and `etag` (Utf8); `Done` has no column, only rows.
+/// column [`crate::batch::PAYLOAD`]; `object<W>` has `key` (Utf8), `size` (Int64) and `etag`
+/// (Utf8); `Done` has no column, only rows.
 pub fn arrow_schema(ty: &Ty) -> SchemaRef {
     let fields = match ty {
         Ty::Batch(inner) => return arrow_schema(inner),
@@ -24,9 +24,8 @@ pub fn arrow_schema(ty: &Ty) -> SchemaRef {
 }
 
 /// The Arrow type of a value inside a record. text, path, url, uuid and literals are Utf8; int and
-/// size Int64; decimal(p, s) Decimal128(p, s);
-/// timestamp Timestamp(ns, UTC); date Date32; duration Duration(ns); bytes Binary; list List; map
-/// Map; a record Struct.
+/// size Int64; decimal(p, s) Decimal128(p, s); timestamp Timestamp(ns, UTC); date Date32; duration
+/// Duration(ns); bytes Binary; list List; map Map; a record Struct.
 pub fn data_type(ty: &Ty) -> DataType {
     match ty.non_null() {
         Ty::Int | Ty::Size => DataType::Int64,
