@@ -73,11 +73,30 @@ pub struct SourceRows {
     pub reply: Option<oneshot::Sender<Outcome>>,
 }
 
+/// The part of a [`Transform::begin`] that can be done out of order.
+pub type Rest = Box<dyn FnOnce(&mut Output) -> Result<(), Fault> + Send>;
+
 /// Turns rows into rows. Plain, synchronous code.
 pub trait Transform: Send {
     /// Takes rows and answers through `out`: every row must be sent, filtered, failed or kept, or
     /// the run fails its balance.
     fn apply(&mut self, rows: Rows, out: &mut Output) -> Result<(), Fault>;
+
+    /// Does the part of a call that depends on the calls before it, and gives the rest, which the
+    /// driver may run on another thread while the next call begins. Both answer through the same
+    /// `out`: [`Output::resume_at`] and [`Output::keep`] belong here, rows and faults may come from
+    /// the rest. By default everything depends on what was before.
+    fn begin(&mut self, rows: Rows, out: &mut Output) -> Result<Option<Rest>, Fault> {
+        self.apply(rows, out)?;
+        Ok(None)
+    }
+
+    /// One more that does the same, for a node whose calls do not depend on each other: the driver
+    /// may work several batches at once, and sends the answers in order. `None` (the default): the
+    /// calls must come in order, to this one.
+    fn another(&self) -> Option<Box<dyn Transform>> {
+        None
+    }
 
     /// The input has ended: sends what was kept, see [`Output::keep`]. Not called for a decoder
     /// whose input was cut off because the run stops: the source reads again what it has kept, from
