@@ -42,9 +42,10 @@ use std::sync::{Arc, Mutex};
 use tree::Tree;
 
 /// What `now()` and `uuid()` read.
+#[derive(Clone)]
 pub struct Env {
     clock: Arc<dyn Clock>,
-    random: Mutex<fastrand::Rng>,
+    random: Arc<Mutex<fastrand::Rng>>,
 }
 
 impl Env {
@@ -57,13 +58,13 @@ impl Env {
     pub fn with(clock: Arc<dyn Clock>, seed: u64, name: &str) -> Env {
         let hash = blake3::hash(name.as_bytes());
         let salt = hash.as_bytes().iter().take(8).fold(0u64, |sum, &byte| sum << 8 | byte as u64);
-        Env { clock, random: Mutex::new(fastrand::Rng::with_seed(seed ^ salt)) }
+        Env { clock, random: Arc::new(Mutex::new(fastrand::Rng::with_seed(seed ^ salt))) }
     }
 }
 
 /// An expression, ready to run.
-#[derive(Debug)]
-pub struct Compiled(Tree);
+#[derive(Clone, Debug)]
+pub struct Compiled(Arc<Tree>);
 
 /// The result of an expression.
 #[derive(Debug)]
@@ -80,10 +81,15 @@ pub struct Evaluated {
 /// # Panics
 /// For an expression that the checker does not let through.
 pub fn compile(expr: &Expr) -> Compiled {
-    Compiled(Tree::of(expr))
+    Compiled(Arc::new(Tree::of(expr)))
 }
 
 impl Compiled {
+    /// Its results depend on the calls before: it draws random numbers.
+    pub fn draws(&self) -> bool {
+        self.0.draws()
+    }
+
     /// Works it out for every row.
     pub fn eval(&self, rows: &Rows, env: &Env) -> Evaluated {
         let mut faults = Faults::default();
@@ -108,10 +114,10 @@ impl Compiled {
 }
 
 /// A record expression, ready to run.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct CompiledRecord {
-    named: Vec<(String, Tree)>,
-    computed: Vec<(Tree, Tree)>,
+    named: Arc<[(String, Tree)]>,
+    computed: Arc<[(Tree, Tree)]>,
 }
 
 /// The result of a record expression.
@@ -142,19 +148,23 @@ pub fn compile_record(expr: &Expr) -> CompiledRecord {
     let ExprKind::Record(entries) = &expr.kind else {
         unreachable!("the checker gives a record here, not {:?}", expr.kind)
     };
-    let mut record = CompiledRecord { named: Vec::new(), computed: Vec::new() };
+    let (mut named, mut computed) = (Vec::new(), Vec::new());
     for entry in entries {
         match entry {
-            Entry::Named(name, value) => record.named.push((name.clone(), Tree::of(value))),
-            Entry::Computed(name, value) => {
-                record.computed.push((Tree::of(name), Tree::of(value)));
-            }
+            Entry::Named(name, value) => named.push((name.clone(), Tree::of(value))),
+            Entry::Computed(name, value) => computed.push((Tree::of(name), Tree::of(value))),
         }
     }
-    record
+    CompiledRecord { named: named.into(), computed: computed.into() }
 }
 
 impl CompiledRecord {
+    /// Its results depend on the calls before: it draws random numbers.
+    pub fn draws(&self) -> bool {
+        self.named.iter().any(|(_, value)| value.draws())
+            || self.computed.iter().any(|(name, value)| name.draws() || value.draws())
+    }
+
     /// Works out all entries for every row.
     pub fn eval(&self, rows: &Rows, env: &Env) -> EvaluatedRecord {
         let mut faults = Faults::default();

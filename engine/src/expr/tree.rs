@@ -56,6 +56,29 @@ impl Tree {
         let node = node(expr);
         Tree { node, data_type: result_type(&expr.ty), text: render(expr) }
     }
+
+    /// Draws random numbers: its results depend on the calls before.
+    pub fn draws(&self) -> bool {
+        match &self.node {
+            Node::Const(_) | Node::Field(_) | Node::Batch(_) => false,
+            Node::Get(of, _) | Node::Neg(of) | Node::Not(of) | Node::IsNull(of) => of.draws(),
+            Node::Cast(of) => of.draws(),
+            Node::And(a, b) | Node::Or(a, b) | Node::Coalesce(a, b) | Node::Catch(a, b) => {
+                a.draws() || b.draws()
+            }
+            Node::Compare(_, a, b) | Node::Arith(_, a, b) => a.draws() || b.draws(),
+            Node::If(a, b, c) => [a, b, c].iter().any(|tree| tree.draws()),
+            Node::Call(function, args) => {
+                matches!(function, Function::Uuid) || args.iter().any(Tree::draws)
+            }
+            Node::Record(fields) => fields.iter().any(|(_, tree)| tree.draws()),
+            Node::List(items) => items.iter().any(Tree::draws),
+            Node::Template(parts) => parts.iter().any(|part| match part {
+                Part::Text(_) => false,
+                Part::Hole(tree, _) => tree.draws(),
+            }),
+        }
+    }
 }
 
 /// [`schema::data_type`], with types that have no column of their own taken as what they hold.

@@ -6,6 +6,7 @@
 
 pub(crate) mod balance;
 mod batcher;
+mod crew;
 mod edge;
 mod errors;
 mod feeders;

@@ -8,7 +8,7 @@ use super::node::Node;
 use super::shutdown::Control;
 use super::sink::{SinkDriver, Window, Writer};
 use super::source::{Done, Settling, SourceDriver};
-use super::step::Step;
+use super::step::{Site, Step};
 use super::transform::Chain;
 use super::wiring::{Task, Wiring, is_batch};
 use crate::ack::SourceFacts;
@@ -123,7 +123,8 @@ impl Opener<'_> {
         for (index, outlets) in nodes.into_iter().zip(outlets) {
             let node = self.nodes[index.index()].clone();
             let transform = self.transform(index).map_err(|fault| (node.id.clone(), fault))?;
-            steps.push(Step::new(node, transform, outlets, self.ctx.clock.clone()));
+            let site = Site { node, outlets, clock: self.ctx.clock.clone() };
+            steps.push(Step::new(Arc::new(site), transform));
         }
         let inlet = inlet.expect("only sources have none");
         Ok(Chain { inlet, steps, control: self.control.clone() })

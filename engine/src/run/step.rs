@@ -2,7 +2,7 @@
 //! the answer into batches with acknowledgements.
 
 use super::RunError;
-use super::balance::{Call, check_call};
+use super::balance::check_call;
 use super::edge::Outlet;
 use super::errors::{self, Place};
 use super::node::Node;
@@ -10,17 +10,22 @@ use crate::ack::{Ack, Verdict};
 use crate::batch::{Batch, Rows};
 use crate::ctx::Clock;
 use crate::fault::Fault;
-use crate::node::{FailedRows, Output, Transform};
+use crate::node::{FailedRows, Output, Rest, Transform};
 use dsl::plan::Port;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-pub(crate) struct Step {
+/// A step's node, and where its answers go: what its replicas share.
+pub(crate) struct Site {
     pub node: Arc<Node>,
-    /// `None` = what arrives is sent as it is.
-    pub transform: Option<Box<dyn Transform>>,
     pub outlets: Vec<Outlet>,
     pub clock: Arc<dyn Clock>,
+}
+
+pub(crate) struct Step {
+    pub site: Arc<Site>,
+    /// `None` = what arrives is sent as it is.
+    transform: Option<Box<dyn Transform>>,
     /// Of rows whose end a decoder keeps.
     held: Option<Held>,
 }
@@ -30,6 +35,22 @@ struct Held {
     ack: Ack,
     /// The decoder has said where the source can resume: in front of what is kept.
     resumes: bool,
+}
+
+/// What the ordered part of a call has come to.
+pub(crate) enum Begun {
+    /// The call is over.
+    Over(Vec<Outgoing>),
+    /// The rest can be done out of order.
+    Open(Open),
+}
+
+/// A call that is not over.
+pub(crate) struct Open {
+    rest: Rest,
+    out: Output,
+    given: Rows,
+    ack: Ack,
 }
 
 /// A batch on its way to a target of an outlet, both by number.
@@ -65,29 +86,45 @@ enum Content {
 }
 
 impl Step {
-    pub fn new(
-        node: Arc<Node>,
-        transform: Option<Box<dyn Transform>>,
-        outlets: Vec<Outlet>,
-        clock: Arc<dyn Clock>,
-    ) -> Step {
-        Step { node, transform, outlets, clock, held: None }
+    pub fn new(site: Arc<Site>, transform: Option<Box<dyn Transform>>) -> Step {
+        Step { site, transform, held: None }
+    }
+
+    /// One more that does the same; `None` where calls depend on each other.
+    pub fn another(&self) -> Option<Step> {
+        let transform = match &self.transform {
+            Some(transform) => Some(transform.another()?),
+            None => None,
+        };
+        Some(Step::new(self.site.clone(), transform))
     }
 
     /// What becomes of a batch. On an error everything that the call touched fails.
     pub fn apply(&mut self, batch: Batch) -> Result<Vec<Outgoing>, Stop> {
+        match self.begin(batch)? {
+            Begun::Over(outgoing) => Ok(outgoing),
+            Begun::Open(open) => self.site.complete(open),
+        }
+    }
+
+    /// Does the part of a call that must be done in order.
+    pub fn begin(&mut self, batch: Batch) -> Result<Begun, Stop> {
         let Batch { rows, ack } = batch;
-        self.node.meter.rows_in.add(rows.len() as u64);
+        self.site.node.meter.rows_in.add(rows.len() as u64);
+        let mut out = Output::default();
         let Some(transform) = &mut self.transform else {
-            let mut out = Output::default();
             let columns = rows.columns.clone();
             out.send(&rows, columns);
-            return self.answer(out, Some(&rows), ack);
+            return self.answer(out, Some(&rows), ack).map(Begun::Over);
         };
-        let mut out = Output::default();
         let given = rows.clone();
-        caught(|| transform.apply(rows, &mut out))?;
-        self.answer(out, Some(&given), ack)
+        let Some(rest) = caught(|| transform.begin(rows, &mut out))? else {
+            return self.answer(out, Some(&given), ack).map(Begun::Over);
+        };
+        let ack = self.site.note(&out, ack);
+        // The rest has the records that are complete: what was kept before is in them.
+        let ack = self.hold(&out, true, ack).expect("only the end of the rows is kept");
+        Ok(Begun::Open(Open { rest, out, given, ack }))
     }
 
     /// What becomes of what the transform has kept, at the end of the input. Where the input was
@@ -118,23 +155,22 @@ impl Step {
         &mut self,
         mut out: Output,
         given: Option<&Rows>,
-        mut ack: Ack,
+        ack: Ack,
     ) -> Result<Vec<Outgoing>, Stop> {
-        let call = check_call(&out, given).map_err(|equation| {
-            let (node, equation) = (self.node.id.clone(), equation.to_string());
-            Stop::Error(Box::new(RunError::Balance { node, equation }))
-        })?;
-        self.count(&out, &call);
-        let number = self.node.index.index();
-        if out.decodes {
-            ack.decoded(number, out.made);
+        self.site.count(&out, given)?;
+        let ack = self.site.note(&out, ack);
+        let pieces = self.site.pieces(&mut out);
+        match self.hold(&out, !pieces.is_empty(), ack) {
+            Some(ack) => self.site.send(pieces, given, ack),
+            None => Ok(Vec::new()),
         }
-        if let (Some(resume), Some(origin)) = (&out.resume, ack.origins().last()) {
-            origin.resume_at(number, resume);
-        }
+    }
+
+    /// Adds what was held to the acknowledgement of a call, and holds what of it is kept; `None` =
+    /// all of it, as the call `sends` nothing.
+    fn hold(&mut self, out: &Output, sends: bool, ack: Ack) -> Option<Ack> {
         let (kept, resumes) = (out.kept, out.resume.is_some());
-        let pieces = self.pieces(&mut out);
-        let next = (kept && !pieces.is_empty()).then(|| Held { ack: ack.another(), resumes });
+        let next = (kept && sends).then(|| Held { ack: ack.another(), resumes });
         let merged = match self.held.take() {
             Some(held) => {
                 let resumes = resumes && held.resumes;
@@ -142,21 +178,55 @@ impl Step {
             }
             None => Held { ack, resumes },
         };
-        if kept && pieces.is_empty() {
+        if kept && !sends {
             self.held = Some(merged);
-            return Ok(Vec::new());
+            return None;
         }
         self.held = next;
-        self.send(pieces, given, merged.ack)
+        Some(merged.ack)
+    }
+}
+
+impl Site {
+    /// Ends a call whose rest may be done anywhere. On an error everything that it touched fails.
+    pub fn complete(&self, open: Open) -> Result<Vec<Outgoing>, Stop> {
+        let Open { rest, mut out, given, mut ack } = open;
+        let (kept, made) = (out.kept, out.made);
+        caught(|| rest(&mut out))?;
+        assert_eq!(out.kept, kept, "what is kept is said in order");
+        self.count(&out, Some(&given))?;
+        if out.decodes {
+            ack.decoded(self.node.index.index(), out.made - made);
+        }
+        let pieces = self.pieces(&mut out);
+        self.send(pieces, Some(&given), ack)
     }
 
-    fn count(&self, out: &Output, call: &Call) {
+    /// Notes on the read what a decoder made of it, and where it can resume.
+    fn note(&self, out: &Output, mut ack: Ack) -> Ack {
+        let number = self.node.index.index();
+        if out.decodes {
+            ack.decoded(number, out.made);
+        }
+        if let (Some(resume), Some(origin)) = (&out.resume, ack.origins().last()) {
+            origin.resume_at(number, resume);
+        }
+        ack
+    }
+
+    /// Checks that the answer balances, and counts it.
+    fn count(&self, out: &Output, given: Option<&Rows>) -> Result<(), Stop> {
+        let call = check_call(out, given).map_err(|equation| {
+            let (node, equation) = (self.node.id.clone(), equation.to_string());
+            Stop::Error(Box::new(RunError::Balance { node, equation }))
+        })?;
         let meter = &self.node.meter;
         meter.made.add(out.made);
         meter.opened.add(call.opened);
         meter.joined.add(call.joined);
         meter.failed.add(call.failed);
         meter.filtered.add(out.filtered);
+        Ok(())
     }
 
     /// What is to be sent. Rows for a port that leads nowhere are filtered.

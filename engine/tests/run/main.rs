@@ -2,6 +2,7 @@
 //! time.
 
 mod batches;
+mod crews;
 mod decoders;
 mod ends;
 mod fans;

@@ -50,6 +50,7 @@ pub fn open() -> Open {
     Open::Transform(Box::new(|ctx| Ok(Box::new(Map::new(&ctx)))))
 }
 
+#[derive(Clone)]
 struct Map {
     record: CompiledRecord,
     env: Env,
@@ -95,6 +96,10 @@ impl Transform for Map {
             }
         }
         Ok(())
+    }
+
+    fn another(&self) -> Option<Box<dyn Transform>> {
+        (!self.record.draws()).then(|| Box::new(self.clone()) as _)
     }
 }
 

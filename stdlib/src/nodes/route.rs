@@ -55,6 +55,7 @@ pub fn open() -> Open {
     Open::Transform(Box::new(|ctx| Ok(Box::new(Route::new(&ctx)?))))
 }
 
+#[derive(Clone)]
 struct Route {
     conditions: Vec<Compiled>,
     env: Env,
@@ -91,6 +92,11 @@ impl Transform for Route {
         send(ARMS[self.conditions.len()], &rows, open, out);
         out.fail(failed);
         Ok(())
+    }
+
+    fn another(&self) -> Option<Box<dyn Transform>> {
+        let draws = self.conditions.iter().any(Compiled::draws);
+        (!draws).then(|| Box::new(self.clone()) as _)
     }
 }
 

@@ -50,6 +50,7 @@ pub fn open() -> Open {
     Open::Transform(Box::new(|ctx| Ok(Box::new(Where::new(&ctx)))))
 }
 
+#[derive(Clone)]
 struct Where {
     condition: Compiled,
     env: Env,
@@ -91,6 +92,10 @@ impl Transform for Where {
         }
         out.fail(row_faults(faults, &rows));
         Ok(())
+    }
+
+    fn another(&self) -> Option<Box<dyn Transform>> {
+        (!self.condition.draws()).then(|| Box::new(self.clone()) as _)
     }
 }
 
