@@ -40,7 +40,7 @@ pub(crate) enum Job {
     /// Work, the last first.
     Work(Vec<Work>),
     /// The rest of a call of the chain's first step.
-    Rest(Arc<Site>, Open),
+    Rest(Arc<Site>, Box<Open>),
 }
 
 /// The jobs that are under way.

@@ -42,7 +42,7 @@ pub(crate) enum Begun {
     /// The call is over.
     Over(Vec<Outgoing>),
     /// The rest can be done out of order.
-    Open(Open),
+    Open(Box<Open>),
 }
 
 /// A call that is not over.
@@ -124,7 +124,7 @@ impl Step {
         let ack = self.site.note(&out, ack);
         // The rest has the records that are complete: what was kept before is in them.
         let ack = self.hold(&out, true, ack).expect("only the end of the rows is kept");
-        Ok(Begun::Open(Open { rest, out, given, ack }))
+        Ok(Begun::Open(Box::new(Open { rest, out, given, ack })))
     }
 
     /// What becomes of what the transform has kept, at the end of the input. Where the input was
@@ -189,8 +189,8 @@ impl Step {
 
 impl Site {
     /// Ends a call whose rest may be done anywhere. On an error everything that it touched fails.
-    pub fn complete(&self, open: Open) -> Result<Vec<Outgoing>, Stop> {
-        let Open { rest, mut out, given, mut ack } = open;
+    pub fn complete(&self, open: Box<Open>) -> Result<Vec<Outgoing>, Stop> {
+        let Open { rest, mut out, given, mut ack } = *open;
         let (kept, made) = (out.kept, out.made);
         caught(|| rest(&mut out))?;
         assert_eq!(out.kept, kept, "what is kept is said in order");
