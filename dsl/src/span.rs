@@ -55,6 +55,8 @@ pub struct SourceFile {
     pub path: String,
     /// The whole text.
     pub text: String,
+    /// The byte at which each line begins; the first is 0.
+    lines: Vec<u32>,
 }
 
 /// All files of one compilation, by [`FileId`].
@@ -68,7 +70,10 @@ impl SourceMap {
     pub fn add(&mut self, path: impl Into<String>, text: impl Into<String>) -> FileId {
         let id =
             FileId::try_from(self.files.len()).expect("at most 65,536 files in one compilation");
-        self.files.push(SourceFile { path: path.into(), text: text.into() });
+        let (path, text) = (path.into(), text.into());
+        let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+        let lines = std::iter::once(0).chain(ends.map(|(at, _)| at as u32 + 1)).collect();
+        self.files.push(SourceFile { path, text, lines });
         id
     }
 
@@ -84,10 +89,10 @@ impl SourceMap {
 
     /// Line and column of the start of a span, both from 1, the column in characters.
     pub fn line_column(&self, span: Span) -> (usize, usize) {
-        let before = &self.file(span.file).text[..span.start as usize];
-        let line = before.bytes().filter(|&b| b == b'\n').count() + 1;
-        let start = before.rfind('\n').map_or(0, |at| at + 1);
-        (line, before[start..].chars().count() + 1)
+        let file = self.file(span.file);
+        let line = file.lines.partition_point(|start| *start <= span.start);
+        let start = file.lines[line - 1] as usize;
+        (line, file.text[start..span.start as usize].chars().count() + 1)
     }
 
     /// All files with their ids.

@@ -102,3 +102,32 @@ fn a_route_says_where_the_rest_goes() {
     ));
     assert_eq!(places, ["E0507 drop"]);
 }
+
+#[test]
+fn a_const_in_a_condition_is_used() {
+    let flow = |least: &str| {
+        format!(
+            "const least : int = 5\nconst half : int = least\n\
+             flow a {{\n  orders.read -> base64.decode -> json.decode -> route {{\n\
+             .Quantity != null and .Quantity > {least} -> drop\n    else -> drop\n  }}\n\
+             errors -> drop\n}}"
+        )
+    };
+    let (_, places) = compiled(&flow("half"));
+    assert!(places.is_empty(), "{places:?}");
+    let (_, places) = compiled(&flow("5"));
+    assert_eq!(places, ["W0901 half"], "`least` is used by it");
+}
+
+#[test]
+fn a_place_is_a_line_and_a_column_in_characters() {
+    let mut files = SourceMap::default();
+    let file = files.add("a.flow", "é b\n\nc\n");
+    let at = |byte| files.line_column(dsl::span::Span::new(file, byte, byte));
+    assert_eq!(
+        [at(0), at(2), at(4), at(5), at(6), at(8)],
+        [(1, 1), (1, 2), (1, 4), (2, 1), (3, 1), (4, 1)]
+    );
+    let empty = files.add("b.flow", "");
+    assert_eq!(files.line_column(dsl::span::Span::new(empty, 0, 0)), (1, 1));
+}

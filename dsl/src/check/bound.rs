@@ -9,10 +9,11 @@ use super::services::{self, Service};
 use super::suggest;
 use super::types;
 use crate::ast::{ProfileBody, ResourceKind};
+use crate::plan::PlanNode;
 use crate::problem::Problem;
 use crate::span::{Name, Span};
 use crate::ty::Ty;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Checks the bindings of every profile that has its own.
 pub(crate) fn check(cx: &mut Cx, draft: &Draft, profiles: &BTreeMap<String, Profile>) {
@@ -32,22 +33,23 @@ pub(crate) fn check(cx: &mut Cx, draft: &Draft, profiles: &BTreeMap<String, Prof
             ProfileBody::Alias(_) => None,
         })
         .collect();
+    let users = users(draft);
     for (name, written) in own {
+        let names = || written.iter().map(|(bound, _)| bound.node.as_str());
+        let bound: BTreeSet<&str> = names().collect();
+        let unknown: Vec<&str> =
+            names().filter(|bound| !cx.decls.resources.contains_key(bound)).collect();
         for resource in &needed {
             // A binding of an unknown name that is near is a misspelled one of this.
-            let binds = |(bound, _): &(Name, crate::ast::Expr)| {
-                bound.node == resource.node
-                    || (!cx.decls.resources.contains_key(bound.node.as_str())
-                        && suggest::near(&bound.node, &resource.node))
-            };
-            if !written.iter().any(binds) {
+            let misspelled = || unknown.iter().any(|name| suggest::near(name, &resource.node));
+            if !bound.contains(resource.node.as_str()) && !misspelled() {
                 unbound(cx, resource, name);
             }
         }
         let Some(profile) = profiles.get(&name.node) else { continue };
         for (resource, (binding, span)) in &profile.bindings {
             let Some(service) = services::find(&binding.service) else { continue };
-            verbs(cx, draft, service, resource, *span);
+            verbs(cx, &users, service, resource, *span);
             content(cx, service, resource, *span);
         }
     }
@@ -64,13 +66,27 @@ pub(crate) fn in_order<'a>(cx: &Cx<'a>) -> Vec<&'a Name> {
 /// order of the file.
 fn needed<'a>(cx: &Cx<'a>, draft: &Draft) -> Vec<&'a Name> {
     let decls = &cx.decls;
-    let used: Vec<usize> = draft.graph.node_weights().filter_map(|node| node.resource).collect();
-    let mut names: Vec<&str> = decls.queries.values().map(|query| query.on.node.as_str()).collect();
-    for decl in decls.resources.values().filter(|decl| used.contains(&decl.index)) {
-        names.push(&decl.name.node);
+    let used = users(draft);
+    let queries = decls.queries.values();
+    let mut names: BTreeSet<&str> = queries.map(|query| query.on.node.as_str()).collect();
+    for decl in decls.resources.values().filter(|decl| used.contains_key(&decl.index)) {
+        names.insert(&decl.name.node);
         names.extend(decl.into.map(|into| into.node.as_str()));
     }
-    in_order(cx).into_iter().filter(|name| names.contains(&name.node.as_str())).collect()
+    in_order(cx).into_iter().filter(|name| names.contains(name.node.as_str())).collect()
+}
+
+/// The nodes that work on a resource, by its index.
+type Users<'d> = BTreeMap<usize, Vec<&'d PlanNode>>;
+
+fn users(draft: &Draft) -> Users<'_> {
+    let mut users = Users::new();
+    for node in draft.graph.node_weights() {
+        if let Some(resource) = node.resource {
+            users.entry(resource).or_default().push(node);
+        }
+    }
+    users
 }
 
 /// E0608: there is no profile at all.
@@ -111,10 +127,10 @@ fn unbound(cx: &mut Cx, resource: &Name, profile: &Name) {
 }
 
 /// E0610: a verb that the service cannot do.
-fn verbs(cx: &mut Cx, draft: &Draft, service: &Service, resource: &str, bound: Span) {
+fn verbs(cx: &mut Cx, users: &Users, service: &Service, resource: &str, bound: Span) {
     let index = cx.decls.resources[resource].index;
     let mut told = Vec::new();
-    for node in draft.graph.node_weights().filter(|node| node.resource == Some(index)) {
+    for node in users.get(&index).into_iter().flatten() {
         let verb = node.op.rsplit('.').next().unwrap_or_default();
         if service.verbs.contains(&verb) || told.contains(&node.span) {
             continue;

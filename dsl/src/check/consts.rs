@@ -107,6 +107,7 @@ fn constant(expr: &Expr) -> Result<Value, &Expr> {
 /// The value and type of a const; `None` where it is wrong, which was said.
 pub(crate) fn constant_named(cx: &mut Cx, name: &str) -> Option<(Value, Ty)> {
     let decl = cx.decls.consts.get_mut(name)?;
+    decl.used = true;
     let (at, written, expr) = (decl.name, decl.ty, decl.expr);
     match std::mem::replace(&mut decl.value, Lazy::Busy) {
         Lazy::Done(done) => {
@@ -294,7 +295,11 @@ fn example(ty: &Ty) -> String {
 pub(crate) fn resolve_all(cx: &mut Cx) {
     let chosen = std::mem::replace(&mut cx.chosen, false);
     for name in cx.decls.consts.keys().copied().collect::<Vec<_>>() {
+        let used = cx.decls.consts[name].used;
         constant_named(cx, name);
+        if let Some(decl) = cx.decls.consts.get_mut(name) {
+            decl.used = used;
+        }
     }
     for name in cx.decls.params.keys().copied().collect::<Vec<_>>() {
         let used = cx.decls.params[name].used;

@@ -9,6 +9,7 @@ use crate::ty::Ty;
 use petgraph::Direction;
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef;
+use std::collections::BTreeMap;
 
 /// The nodes of all flows, with what the checker needs to remember of each.
 #[derive(Default)]
@@ -16,6 +17,8 @@ pub(crate) struct Draft {
     /// The graph; nodes are only added, so that indices stay.
     pub graph: DiGraph<PlanNode, PlanEdge>,
     notes: Vec<Note>,
+    /// The nodes of each flow, in the order in which they were added.
+    flows: BTreeMap<usize, Vec<NodeIndex>>,
 }
 
 /// What the checker remembers of a node.
@@ -104,7 +107,10 @@ impl Draft {
     /// Adds a node.
     pub fn add(&mut self, node: PlanNode, note: Note) -> NodeIndex {
         self.notes.push(note);
-        self.graph.add_node(node)
+        let flow = node.flow;
+        let index = self.graph.add_node(node);
+        self.flows.entry(flow).or_default().push(index);
+        index
     }
 
     /// What is remembered of a node.
@@ -118,20 +124,23 @@ impl Draft {
     }
 
     /// The nodes of a flow, in the order in which they were added.
-    pub fn of_flow(&self, flow: usize) -> Vec<NodeIndex> {
-        self.graph.node_indices().filter(|node| self.graph[*node].flow == flow).collect()
+    pub fn of_flow(&self, flow: usize) -> &[NodeIndex] {
+        self.flows.get(&flow).map_or(&[], Vec::as_slice)
     }
 
     /// The sources of a flow.
     pub fn sources(&self, flow: usize) -> Vec<NodeIndex> {
-        let source = |node: &NodeIndex| self.graph[*node].kind == NodeKind::Source;
-        self.of_flow(flow).into_iter().filter(source).collect()
+        self.of_kind(flow, NodeKind::Source)
     }
 
-    /// The sinks of all flows.
-    pub fn sinks(&self) -> Vec<NodeIndex> {
-        let sink = |node: &NodeIndex| self.graph[*node].kind == NodeKind::Sink;
-        self.graph.node_indices().filter(sink).collect()
+    /// The sinks of a flow.
+    pub fn sinks(&self, flow: usize) -> Vec<NodeIndex> {
+        self.of_kind(flow, NodeKind::Sink)
+    }
+
+    fn of_kind(&self, flow: usize, kind: NodeKind) -> Vec<NodeIndex> {
+        let of_kind = |node: &NodeIndex| self.graph[*node].kind == kind;
+        self.of_flow(flow).iter().copied().filter(of_kind).collect()
     }
 
     /// `node` and the nodes before it, nearest first, as long as records come by `out` of one

@@ -27,7 +27,7 @@ impl<'a> Builder<'_, 'a> {
                 self.draft.graph.add_edge(source, target, edge);
             }
         }
-        let ending = self.draft.leading(self.draft.sinks());
+        let ending = self.draft.leading(self.draft.sinks(self.flow));
         let mut errors = targets(Sender::Errors);
         errors.retain(|target| ending[target.index()]);
         // What handles failures has nobody behind it: when it fails, the run fails.
@@ -37,7 +37,8 @@ impl<'a> Builder<'_, 'a> {
         let failing: Vec<NodeIndex> = self
             .draft
             .of_flow(self.flow)
-            .into_iter()
+            .iter()
+            .copied()
             .filter(|node| {
                 let note = self.draft.note(*node);
                 let caught = note.caught && (wrong || self.handled(*node, &ending));
