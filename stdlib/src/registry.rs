@@ -28,6 +28,7 @@ pub fn specs() -> Vec<&'static NodeSpec> {
         &http_serve::SPEC,
         &http_post::SPEC,
         &stream_read::SPEC,
+        &file_write::SPEC,
         &stream_write::SPEC,
         &delivery_write::SPEC,
         &bucket_put::SPEC,
@@ -58,6 +59,7 @@ pub fn registry(services: Arc<Services>) -> Registry {
     nodes.add(&log::SPEC, log::open());
     nodes.add(&http_serve::SPEC, http_serve::open());
     nodes.add(&http_post::SPEC, http_post::open());
+    nodes.add(&file_write::SPEC, file_write::open());
     nodes.add(&stream_read::SPEC, stream_read::open(services.clone()));
     nodes.add(&stream_write::SPEC, stream_write::open(services.clone()));
     nodes.add(&delivery_write::SPEC, delivery_write::open(services.clone()));

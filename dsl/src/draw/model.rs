@@ -342,6 +342,7 @@ fn codec_word(stored: &Ty) -> &'static str {
 /// Options that say what a node is about, by node.
 const DETAILS: &[(&str, &[&str])] = &[
     ("file.read", &["path"]),
+    ("file.write", &["path"]),
     ("http.serve", &["listen", "path"]),
     ("http.post", &["url"]),
     ("batch", &["max", "size", "wait"]),

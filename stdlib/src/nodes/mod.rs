@@ -11,6 +11,7 @@ pub mod csv_decode;
 pub mod delivery_write;
 pub mod drop;
 pub mod file_read;
+pub mod file_write;
 pub mod http_post;
 pub mod http_serve;
 pub mod json_decode;
