@@ -37,6 +37,7 @@ impl Source {
             || name == "testing.rs"
             || self.path.starts_with("tests/")
             || self.path.starts_with("flows/")
+            || self.path.starts_with("benches/")
             || dirs.iter().any(|dir| self.path.contains(dir))
     }
 

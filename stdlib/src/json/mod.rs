@@ -18,7 +18,6 @@
 
 pub mod decode;
 pub mod encode;
-mod put;
 pub mod scan;
 pub mod shape;
 mod values;

@@ -52,7 +52,6 @@ pub fn open() -> Open {
     }))
 }
 
-#[derive(Clone)]
 struct TextJoin {
     schema: SchemaRef,
     separator: Vec<u8>,
@@ -88,10 +87,6 @@ impl Transform for TextJoin {
         let columns = RecordBatch::try_new(self.schema.clone(), vec![joined]);
         out.send(&rows, columns.expect("one column of payload"));
         Ok(())
-    }
-
-    fn another(&self) -> Option<Box<dyn Transform>> {
-        Some(Box::new(self.clone()))
     }
 }
 
