@@ -1,37 +1,35 @@
 //! Columns to JSON: one object a row, written straight into one buffer.
+//!
+//! Rows are written a stretch at a time: first how many bytes the stretch takes at most, and which
+//! columns of text need no escape in it; then the buffer is given that room, and every value is
+//! put at its place without asking for room again.
 
+use super::put;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
     Date32Type, Decimal128Type, DurationNanosecondType, Float64Type, Int64Type,
     TimestampNanosecondType,
 };
-use arrow_array::{Array, ArrayRef, BinaryArray, BooleanArray, RecordBatch, StringArray};
+use arrow_array::{Array, ArrayRef, BinaryArray, BooleanArray, RecordBatch};
 use arrow_buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{DataType, TimeUnit};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use engine::expr::{decimal, time};
+use std::ops::Range;
+
+/// Rows of a stretch: what they are written into stays in the processor's nearest caches.
+const STRETCH: usize = 128;
 
 /// One JSON object for each row.
 pub fn encode(columns: &RecordBatch) -> BinaryArray {
-    let writer = RowWriter::new(columns);
-    let mut out = Vec::with_capacity(columns.num_rows() * 32 * columns.num_columns().max(1));
-    let mut offsets = Vec::with_capacity(columns.num_rows() + 1);
-    offsets.push(0i32);
-    for row in 0..columns.num_rows() {
-        writer.write(row, &mut out);
-        offsets.push(offset(out.len()));
-    }
+    let rows = columns.num_rows();
+    let (mut out, mut offsets) = (Vec::new(), Vec::with_capacity(rows + 1));
+    offsets.push(0);
+    RowWriter::new(columns).write_all(rows, b"}", &mut out, |end| offsets.push(offset(end)));
     payload(out, offsets)
 }
 
 /// All rows as lines of JSON objects, each ended by a line break.
 pub fn encode_lines(columns: &RecordBatch, out: &mut Vec<u8>) {
-    let writer = RowWriter::new(columns);
-    for row in 0..columns.num_rows() {
-        writer.write(row, out);
-        out.push(b'\n');
-    }
+    RowWriter::new(columns).write_all(columns.num_rows(), b"}\n", out, |_| ());
 }
 
 /// The bytes of a payload column and where each row ends.
@@ -49,7 +47,15 @@ pub(crate) fn offset(bytes: usize) -> i32 {
 
 /// Writes rows of a batch as JSON objects.
 pub struct RowWriter<'a> {
-    fields: Vec<(Vec<u8>, ValueWriter<'a>)>,
+    fields: Vec<FieldWriter<'a>>,
+}
+
+struct FieldWriter<'a> {
+    /// `,"name":`, for texts with the quote behind it, then blank room.
+    head: Vec<u8>,
+    /// Without the room.
+    head_len: usize,
+    value: ValueWriter<'a>,
 }
 
 impl<'a> RowWriter<'a> {
@@ -62,25 +68,89 @@ impl<'a> RowWriter<'a> {
 
     fn of(names: impl Iterator<Item = &'a str>, columns: &'a [ArrayRef]) -> RowWriter<'a> {
         let fields = names.zip(columns).enumerate().map(|(at, (name, column))| {
+            let value = ValueWriter::new(column.as_ref());
             let mut head = vec![if at == 0 { b'{' } else { b',' }];
             write_text(&mut head, name);
             head.push(b':');
-            (head, ValueWriter::new(column.as_ref()))
+            if value.quoted() {
+                head.push(b'"');
+            }
+            let head_len = head.len();
+            head.resize(head_len + put::SLACK, 0);
+            FieldWriter { head, head_len, value }
         });
         RowWriter { fields: fields.collect() }
     }
 
     /// Appends the object of a row.
     pub fn write(&self, row: usize, out: &mut Vec<u8>) {
-        if self.fields.is_empty() {
-            out.push(b'{');
-        }
-        for (head, value) in &self.fields {
-            out.extend_from_slice(head);
-            value.write(row, out);
-        }
-        out.push(b'}');
+        let size = self.size(row..row + 1);
+        append(out, size, |out, at| {
+            let at = self.put(row, out, at);
+            put::bytes(b"}", out, at)
+        });
     }
+
+    /// Appends the rows before `rows`, each with `end`; says where it ends.
+    fn write_all(
+        &mut self,
+        rows: usize,
+        end: &[u8],
+        out: &mut Vec<u8>,
+        mut ends: impl FnMut(usize),
+    ) {
+        for first in (0..rows).step_by(STRETCH) {
+            let stretch = first..rows.min(first + STRETCH);
+            self.look(stretch.clone());
+            let size = self.size(stretch.clone());
+            if first == 0 {
+                // Most likely enough for all.
+                out.reserve(size.div_ceil(stretch.len()) * rows + put::SLACK);
+            }
+            append(out, size, |out, mut at| {
+                for row in stretch {
+                    at = self.put(row, out, at);
+                    at = put::bytes(end, out, at);
+                    ends(at);
+                }
+                at
+            });
+        }
+    }
+
+    fn look(&mut self, rows: Range<usize>) {
+        self.fields.iter_mut().for_each(|field| field.value.look(rows.clone()));
+    }
+
+    /// Bytes that some rows take at most, with a line break each.
+    fn size(&self, rows: Range<usize>) -> usize {
+        let field =
+            |field: &FieldWriter| field.head_len * rows.len() + field.value.size(rows.clone());
+        rows.len() * 3 + self.fields.iter().map(field).sum::<usize>()
+    }
+
+    /// Puts the object of a row, without the bracket that closes it.
+    #[inline(always)]
+    fn put(&self, row: usize, out: &mut [u8], mut at: usize) -> usize {
+        if self.fields.is_empty() {
+            return put::bytes(b"{", out, at);
+        }
+        for field in &self.fields {
+            at = put::part(&field.head, 0..field.head_len, out, at);
+            at = field.value.put_open(row, out, at);
+        }
+        at
+    }
+}
+
+/// Gives `out` room for `size` more bytes, which `put` fills from where it is told to where it
+/// says.
+fn append(out: &mut Vec<u8>, size: usize, put: impl FnOnce(&mut [u8], usize) -> usize) {
+    let start = out.len();
+    out.resize(start + size + put::SLACK, 0);
+    let end = put(out, start);
+    assert!(end <= start + size, "{size} bytes are enough, and not {}", end - start);
+    out.truncate(end);
 }
 
 /// Writes values of one column as JSON.
@@ -92,7 +162,7 @@ pub struct ValueWriter<'a> {
 /// A column by its type.
 enum Values<'a> {
     Null,
-    Text(&'a StringArray),
+    Text(Texts<'a>),
     Int(&'a [i64]),
     Decimal(&'a [i128], u8),
     Float(&'a [f64]),
@@ -102,7 +172,7 @@ enum Values<'a> {
     Bytes(&'a BinaryArray),
     Record(RowWriter<'a>),
     List(&'a [i32], Box<ValueWriter<'a>>),
-    Map(&'a [i32], &'a StringArray, Box<ValueWriter<'a>>),
+    Map(&'a [i32], Texts<'a>, Box<ValueWriter<'a>>),
 }
 
 impl<'a> ValueWriter<'a> {
@@ -113,7 +183,7 @@ impl<'a> ValueWriter<'a> {
     pub fn new(column: &'a dyn Array) -> ValueWriter<'a> {
         let values = match column.data_type() {
             DataType::Null => Values::Null,
-            DataType::Utf8 => Values::Text(column.as_string()),
+            DataType::Utf8 => Values::Text(Texts::new(column)),
             DataType::Int64 => Values::Int(column.as_primitive::<Int64Type>().values()),
             DataType::Decimal128(_, scale) => {
                 let values = column.as_primitive::<Decimal128Type>().values();
@@ -141,235 +211,192 @@ impl<'a> ValueWriter<'a> {
             DataType::Map(_, _) => {
                 let map = column.as_map();
                 let values = ValueWriter::new(map.values().as_ref());
-                Values::Map(map.value_offsets(), map.keys().as_string(), Box::new(values))
+                let keys = Texts::new(map.keys().as_ref());
+                Values::Map(map.value_offsets(), keys, Box::new(values))
             }
             other => unreachable!("no type of the language is {other} in Arrow"),
         };
-        ValueWriter { nulls: column.nulls(), values }
+        ValueWriter { nulls: column.nulls().filter(|nulls| nulls.null_count() > 0), values }
     }
 
     /// Appends the value of a row.
     pub fn write(&self, row: usize, out: &mut Vec<u8>) {
-        if self.nulls.is_some_and(|nulls| nulls.is_null(row)) {
-            out.extend_from_slice(b"null");
-            return;
+        append(out, self.size(row..row + 1) + 1, |out, at| self.put(row, out, at));
+    }
+
+    /// Every value but null begins with a quote.
+    fn quoted(&self) -> bool {
+        matches!(
+            self.values,
+            Values::Text(_) | Values::Timestamp(_) | Values::Date(_) | Values::Bytes(_)
+        )
+    }
+
+    /// Looks how many escapes the texts of some rows need.
+    fn look(&mut self, rows: Range<usize>) {
+        match &mut self.values {
+            Values::Text(texts) => texts.look(rows),
+            Values::Record(record) => record.look(rows),
+            Values::List(offsets, items) => items.look(span(offsets, rows)),
+            Values::Map(offsets, keys, values) => {
+                let items = span(offsets, rows);
+                keys.look(items.clone());
+                values.look(items);
+            }
+            _ => {}
         }
+    }
+
+    /// Bytes that some rows take at most, a quote before each left out.
+    fn size(&self, rows: Range<usize>) -> usize {
+        let count = rows.len();
         match &self.values {
-            Values::Null => out.extend_from_slice(b"null"),
-            Values::Text(values) => write_text(out, values.value(row)),
-            Values::Int(values) => decimal::write_int(out, values[row]),
-            Values::Decimal(values, scale) => decimal::write(out, values[row], *scale),
-            Values::Float(values) => write_float(out, values[row]),
-            Values::Bool(values) => {
-                out.extend_from_slice(if values.value(row) { b"true" } else { b"false" })
+            Values::Null => 4 * count,
+            Values::Text(texts) => texts.size(rows) + 4 * count,
+            Values::Int(_) => 20 * count,
+            // 38 digits, a sign, a point and a zero in front of it.
+            Values::Decimal(..) => 41 * count,
+            Values::Float(_) => 25 * count,
+            Values::Bool(_) => 5 * count,
+            Values::Timestamp(_) => 32 * count,
+            Values::Date(_) => 18 * count,
+            Values::Bytes(values) => {
+                span(values.value_offsets(), rows).len().div_ceil(3) * 4 + 8 * count
             }
-            Values::Timestamp(values) => {
-                out.push(b'"');
-                time::write_rfc3339(out, values[row]);
-                out.push(b'"');
-            }
-            Values::Date(values) => {
-                out.push(b'"');
-                time::write_date(out, values[row]);
-                out.push(b'"');
-            }
-            Values::Bytes(values) => write_base64(out, values.value(row)),
-            Values::Record(record) => record.write(row, out),
+            Values::Record(record) => record.size(rows) + 4 * count,
             Values::List(offsets, items) => {
-                out.push(b'[');
-                write_items(out, offsets, row, |out, item| items.write(item, out));
-                out.push(b']');
+                let inner = span(offsets, rows);
+                4 * count + 2 * inner.len() + items.size(inner)
             }
             Values::Map(offsets, keys, values) => {
-                out.push(b'{');
-                write_items(out, offsets, row, |out, item| {
-                    write_text(out, keys.value(item));
-                    out.push(b':');
-                    values.write(item, out);
-                });
-                out.push(b'}');
+                let inner = span(offsets, rows);
+                4 * count + 5 * inner.len() + keys.size(inner.clone()) + values.size(inner)
             }
         }
     }
-}
 
-fn write_items(
-    out: &mut Vec<u8>,
-    offsets: &[i32],
-    row: usize,
-    mut write: impl FnMut(&mut Vec<u8>, usize),
-) {
-    let items = offsets[row] as usize..offsets[row + 1] as usize;
-    for (at, item) in items.enumerate() {
-        if at > 0 {
-            out.push(b',');
+    /// Puts a value.
+    fn put(&self, row: usize, out: &mut [u8], mut at: usize) -> usize {
+        if self.quoted() {
+            at = put::bytes(b"\"", out, at);
         }
-        write(out, item);
+        self.put_open(row, out, at)
+    }
+
+    /// Puts a value where its first quote already stands in front of it.
+    #[inline(always)]
+    fn put_open(&self, row: usize, out: &mut [u8], at: usize) -> usize {
+        if self.nulls.is_some_and(|nulls| nulls.is_null(row)) {
+            return put::bytes(b"null", out, at - usize::from(self.quoted()));
+        }
+        match &self.values {
+            Values::Null => put::bytes(b"null", out, at),
+            Values::Text(texts) => texts.put_open(row, out, at),
+            Values::Int(values) => put::int(values[row], out, at),
+            Values::Decimal(values, scale) => put::decimal(values[row], *scale, out, at),
+            Values::Float(values) => put::float(values[row], out, at),
+            Values::Bool(values) => match values.value(row) {
+                true => put::bytes(b"true", out, at),
+                false => put::bytes(b"false", out, at),
+            },
+            others => others.put_open(row, out, at),
+        }
     }
 }
 
-/// Appends base64 text in quotes.
-fn write_base64(out: &mut Vec<u8>, bytes: &[u8]) {
-    out.push(b'"');
-    let start = out.len();
-    out.resize(start + bytes.len().div_ceil(3) * 4, b'=');
-    let written = STANDARD.encode_slice(bytes, &mut out[start..]);
-    assert_eq!(written, Ok(out.len() - start), "base64 takes four characters for three bytes");
-    out.push(b'"');
-}
-
-/// Appends the shortest text that reads back to the same float. Floats in flowc are finite: what
-/// is not has become a failure where it arose.
-fn write_float(out: &mut Vec<u8>, value: f64) {
-    let written = serde_json::to_writer(out, &value);
-    assert!(written.is_ok(), "a float writes into memory");
-}
-
-/// For each byte: 0 = as it is, `u` = `\u00XX`, else the letter behind the backslash.
-const ESCAPES: [u8; 256] = {
-    let mut escapes = [0u8; 256];
-    let mut byte = 0;
-    while byte < 0x20 {
-        escapes[byte] = b'u';
-        byte += 1;
+impl Values<'_> {
+    /// The types that take longer than a call.
+    #[inline(never)]
+    fn put_open(&self, row: usize, out: &mut [u8], mut at: usize) -> usize {
+        match self {
+            Values::Timestamp(values) => {
+                at = put::timestamp(values[row], out, at);
+                put::bytes(b"\"", out, at)
+            }
+            Values::Date(values) => {
+                at = put::date(values[row], out, at);
+                put::bytes(b"\"", out, at)
+            }
+            Values::Bytes(values) => {
+                at = put::base64(values.value(row), out, at);
+                put::bytes(b"\"", out, at)
+            }
+            Values::Record(record) => {
+                at = record.put(row, out, at);
+                put::bytes(b"}", out, at)
+            }
+            Values::List(offsets, items) => {
+                at = put::bytes(b"[", out, at);
+                let all = span(offsets, row..row + 1);
+                for item in all.clone() {
+                    at = put::bytes(if item == all.start { b"" } else { b"," }, out, at);
+                    at = items.put(item, out, at);
+                }
+                put::bytes(b"]", out, at)
+            }
+            Values::Map(offsets, keys, values) => {
+                at = put::bytes(b"{", out, at);
+                let all = span(offsets, row..row + 1);
+                for item in all.clone() {
+                    at = put::bytes(if item == all.start { b"\"" } else { b",\"" }, out, at);
+                    at = keys.put_open(item, out, at);
+                    at = put::bytes(b":", out, at);
+                    at = values.put(item, out, at);
+                }
+                put::bytes(b"}", out, at)
+            }
+            _ => unreachable!("all others are put in place"),
+        }
     }
-    escapes[b'\n' as usize] = b'n';
-    escapes[b'\r' as usize] = b'r';
-    escapes[b'\t' as usize] = b't';
-    escapes[0x08] = b'b';
-    escapes[0x0C] = b'f';
-    escapes[b'"' as usize] = b'"';
-    escapes[b'\\' as usize] = b'\\';
-    escapes
-};
+}
+
+/// What the values of some rows stand in: bytes or items.
+fn span(offsets: &[i32], rows: Range<usize>) -> Range<usize> {
+    offsets[rows.start] as usize..offsets[rows.end] as usize
+}
+
+/// A column of texts.
+struct Texts<'a> {
+    bytes: &'a [u8],
+    offsets: &'a [i32],
+    /// How many bytes need an escape in the rows that were looked at; `None` = who knows.
+    specials: Option<usize>,
+}
+
+impl<'a> Texts<'a> {
+    fn new(column: &'a dyn Array) -> Texts<'a> {
+        let texts = column.as_string::<i32>();
+        Texts { bytes: texts.value_data(), offsets: texts.value_offsets(), specials: None }
+    }
+
+    fn look(&mut self, rows: Range<usize>) {
+        self.specials = Some(put::specials(&self.bytes[span(self.offsets, rows)]));
+    }
+
+    fn size(&self, rows: Range<usize>) -> usize {
+        let len = span(self.offsets, rows).len();
+        len + self.specials.unwrap_or(len) * (put::ESCAPED_MAX - 1)
+    }
+
+    #[inline(always)]
+    fn put_open(&self, row: usize, out: &mut [u8], at: usize) -> usize {
+        let text = span(self.offsets, row..row + 1);
+        let at = match self.specials {
+            Some(0) => put::part(self.bytes, text, out, at),
+            _ => put::escaped(&self.bytes[text], out, at),
+        };
+        put::bytes(b"\"", out, at)
+    }
+}
 
 /// Appends a JSON string with its quotes.
 pub fn write_text(out: &mut Vec<u8>, text: &str) {
-    let bytes = text.as_bytes();
-    out.reserve(bytes.len() + 2);
-    out.push(b'"');
-    let mut done = 0;
-    for (at, &byte) in bytes.iter().enumerate() {
-        let escape = ESCAPES[byte as usize];
-        if escape == 0 {
-            continue;
-        }
-        out.extend_from_slice(&bytes[done..at]);
-        done = at + 1;
-        if escape == b'u' {
-            const HEX: &[u8; 16] = b"0123456789abcdef";
-            let digits = [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]];
-            out.extend_from_slice(b"\\u00");
-            out.extend_from_slice(&digits);
-        } else {
-            out.extend_from_slice(&[b'\\', escape]);
-        }
-    }
-    out.extend_from_slice(&bytes[done..]);
-    out.push(b'"');
+    append(out, text.len() * put::ESCAPED_MAX + 2, |out, at| {
+        let at = put::bytes(b"\"", out, at);
+        let at = put::escaped(text.as_bytes(), out, at);
+        put::bytes(b"\"", out, at)
+    });
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use arrow_array::builder::{Int64Builder, ListBuilder, MapBuilder, StringBuilder};
-    use arrow_array::{
-        Date32Array, Decimal128Array, Float64Array, Int64Array, StructArray,
-        TimestampNanosecondArray,
-    };
-    use arrow_schema::Field;
-    use std::sync::Arc;
-
-    fn batch(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
-        RecordBatch::try_from_iter(columns).unwrap()
-    }
-
-    fn texts(columns: Vec<(&str, ArrayRef)>) -> Vec<String> {
-        let encoded = encode(&batch(columns));
-        encoded.iter().map(|row| String::from_utf8(row.unwrap().to_vec()).unwrap()).collect()
-    }
-
-    #[test]
-    fn an_order_line() {
-        let rows = texts(vec![
-            ("InvoiceNo", Arc::new(StringArray::from(vec!["536365", "C1"]))),
-            ("Description", Arc::new(StringArray::from(vec![Some(" \"A\", £5\t"), None]))),
-            ("Quantity", Arc::new(Int64Array::from(vec![6, -80995]))),
-            ("InvoiceDate", {
-                let times = TimestampNanosecondArray::from(vec![1_291_191_960_000_000_000, -1]);
-                Arc::new(times.with_timezone("UTC"))
-            }),
-            ("UnitPrice", {
-                let prices = Decimal128Array::from(vec![2550, -11_062_060]);
-                Arc::new(prices.with_precision_and_scale(10, 3).unwrap())
-            }),
-        ]);
-        assert_eq!(
-            rows,
-            [
-                concat!(
-                    r#"{"InvoiceNo":"536365","Description":" \"A\", £5\t","Quantity":6,"#,
-                    r#""InvoiceDate":"2010-12-01T08:26:00Z","UnitPrice":2.55}"#
-                ),
-                concat!(
-                    r#"{"InvoiceNo":"C1","Description":null,"Quantity":-80995,"#,
-                    r#""InvoiceDate":"1969-12-31T23:59:59.999999999Z","UnitPrice":-11062.06}"#
-                ),
-            ]
-        );
-    }
-
-    #[test]
-    fn every_string_reads_back() {
-        let all: String =
-            (0..0x2FF).filter_map(char::from_u32).chain("\u{1F600}".chars()).collect();
-        let mut out = Vec::new();
-        write_text(&mut out, &all);
-        assert_eq!(serde_json::from_slice::<String>(&out).unwrap(), all);
-    }
-
-    #[test]
-    fn nested_values() {
-        let mut list = ListBuilder::new(Int64Builder::new());
-        list.append_value([Some(1), None]);
-        list.append_null();
-        let mut map = MapBuilder::new(None, StringBuilder::new(), Int64Builder::new());
-        map.keys().append_value("a\"");
-        map.values().append_value(1);
-        map.append(true).unwrap();
-        map.append(true).unwrap();
-        let record = StructArray::from(vec![(
-            Arc::new(Field::new("day", DataType::Date32, false)),
-            Arc::new(Date32Array::from(vec![14944, 0])) as ArrayRef,
-        )]);
-        let rows = texts(vec![
-            ("list", Arc::new(list.finish())),
-            ("map", Arc::new(map.finish())),
-            ("record", Arc::new(record)),
-            ("float", Arc::new(Float64Array::from(vec![0.1, 1e300]))),
-            ("bytes", Arc::new(BinaryArray::from(vec![&b"\xff\x00\x01\x02"[..], b""]))),
-            ("bool", Arc::new(BooleanArray::from(vec![true, false]))),
-        ]);
-        assert_eq!(
-            rows,
-            [
-                concat!(
-                    r#"{"list":[1,null],"map":{"a\"":1},"record":{"day":"2010-12-01"},"#,
-                    r#""float":0.1,"bytes":"/wABAg==","bool":true}"#
-                ),
-                concat!(
-                    r#"{"list":null,"map":{},"record":{"day":"1970-01-01"},"#,
-                    r#""float":1e+300,"bytes":"","bool":false}"#
-                ),
-            ]
-        );
-    }
-
-    #[test]
-    fn slices_and_lines() {
-        let rows = batch(vec![("n", Arc::new(Int64Array::from(vec![1, 2, 3])))]);
-        let mut out = Vec::new();
-        encode_lines(&rows.slice(1, 2), &mut out);
-        assert_eq!(out, b"{\"n\":2}\n{\"n\":3}\n");
-    }
-}
+mod tests;

@@ -18,6 +18,7 @@
 
 pub mod decode;
 pub mod encode;
+mod put;
 pub mod scan;
 pub mod shape;
 mod values;

@@ -47,6 +47,7 @@ pub fn open() -> Open {
     }))
 }
 
+#[derive(Clone)]
 struct Base64Decode {
     schema: SchemaRef,
     elided: bool,
@@ -86,6 +87,10 @@ impl Transform for Base64Decode {
         out.send_kept(&rows, &BooleanArray::from(kept), columns);
         out.fail(faults);
         Ok(())
+    }
+
+    fn another(&self) -> Option<Box<dyn Transform>> {
+        Some(Box::new(self.clone()))
     }
 }
 

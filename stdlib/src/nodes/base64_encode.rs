@@ -54,6 +54,7 @@ pub fn encode(payloads: &BinaryArray) -> BinaryArray {
     crate::json::encode::payload(text, ends)
 }
 
+#[derive(Clone)]
 struct Base64Encode {
     schema: SchemaRef,
 }
@@ -64,6 +65,10 @@ impl Transform for Base64Encode {
         let columns = RecordBatch::try_new(self.schema.clone(), vec![Arc::new(payload)]);
         out.send(&rows, columns.expect("one column of payload"));
         Ok(())
+    }
+
+    fn another(&self) -> Option<Box<dyn Transform>> {
+        Some(Box::new(self.clone()))
     }
 }
 

@@ -88,6 +88,7 @@ pub fn open() -> Open {
     Open::Transform(Box::new(|ctx| Ok(Box::new(JsonDecode::new(&ctx)?))))
 }
 
+#[derive(Clone)]
 struct JsonDecode {
     decoder: Decoder,
     counters: Counters,
@@ -134,6 +135,10 @@ impl Transform for JsonDecode {
             out.fail(decoded.faults);
         }
         Ok(())
+    }
+
+    fn another(&self) -> Option<Box<dyn Transform>> {
+        Some(Box::new(self.clone()))
     }
 }
 

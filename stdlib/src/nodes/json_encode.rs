@@ -44,6 +44,7 @@ pub fn open() -> Open {
     Open::Transform(Box::new(|_| Ok(Box::new(JsonEncode { schema: arrow_schema(&Ty::Bytes) }))))
 }
 
+#[derive(Clone)]
 struct JsonEncode {
     schema: SchemaRef,
 }
@@ -54,6 +55,10 @@ impl Transform for JsonEncode {
         let columns = RecordBatch::try_new(self.schema.clone(), vec![payload]);
         out.send(&rows, columns.expect("one column of payload"));
         Ok(())
+    }
+
+    fn another(&self) -> Option<Box<dyn Transform>> {
+        Some(Box::new(self.clone()))
     }
 }
 

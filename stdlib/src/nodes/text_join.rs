@@ -52,6 +52,7 @@ pub fn open() -> Open {
     }))
 }
 
+#[derive(Clone)]
 struct TextJoin {
     schema: SchemaRef,
     separator: Vec<u8>,
@@ -87,6 +88,10 @@ impl Transform for TextJoin {
         let columns = RecordBatch::try_new(self.schema.clone(), vec![joined]);
         out.send(&rows, columns.expect("one column of payload"));
         Ok(())
+    }
+
+    fn another(&self) -> Option<Box<dyn Transform>> {
+        Some(Box::new(self.clone()))
     }
 }
 
