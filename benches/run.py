@@ -10,8 +10,8 @@ Builds flowc, makes the input files and an environment with the peers under `out
 `out/bench/results.json`; rows that are not run now stay in it as they were. Needs Linux, Rust and
 Python 3.11 or newer with `venv`; wrk for the row `http`. Nothing else should run on the machine.
 
-Exit code: 0 measured, 1 a result is wrong or a row could not be measured, 2 wrong usage, 130 Ctrl-C.
-Whether a goal is met does not change it.
+Exit code: 0 measured, 1 a result is wrong or a row could not be measured, 2 wrong usage,
+130 Ctrl-C. Whether a goal is met does not change it.
 """
 
 import argparse
@@ -23,7 +23,8 @@ import sys
 
 sys.dont_write_bytecode = True
 
-from bench import docs, facts, ingest, kernels, shop, single, starts, table, venv, works  # noqa: E402
+from bench import docs, facts, ingest, kernels, shop  # noqa: E402
+from bench import single, starts, table, venv, works  # noqa: E402
 from bench.context import OUT, Context, build  # noqa: E402
 from bench.process import Failed  # noqa: E402
 
@@ -117,7 +118,7 @@ def arguments():
     parser.add_argument("--runs", type=int, metavar="N", help="of each program; default 5")
     parser.add_argument("--quick", action="store_true", help="two runs, short ones")
     parser.add_argument("--data", type=pathlib.Path, metavar="FILE", help="the published CSV file")
-    parser.add_argument("--flowc", type=pathlib.Path, metavar="FILE", help="build nothing: this one")
+    parser.add_argument("--flowc", type=pathlib.Path, metavar="FILE", help="use this build")
     parser.add_argument("--limit", type=pathlib.Path, metavar="FILE", help="the limit program")
     parser.add_argument("--write-docs", action="store_true", help="results into docs and README")
     args = parser.parse_args()

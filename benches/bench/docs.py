@@ -1,7 +1,7 @@
 """Puts results into the documents, so that no figure is typed by hand.
 
 Between `<!-- bench:NAME -->` and `<!-- /bench -->` of a document stands what this writes: `table`
-(works and peers), `goals`, `machine`, `readme`. The plot is `docs/performance.svg`.
+(works and peers), `goals`, `others`, `machine`, `readme`. The plot is `docs/performance.svg`.
 """
 
 import json
@@ -68,15 +68,12 @@ def readme(found):
 
 def goals(found):
     """Every goal with what was found."""
-    lines = ["| goal | at most / at least | found | |", "|---|---|---|---|"]
+    lines = ["| | goal | found | |", "|---|---|---|---|"]
     for row in found["rows"].values():
         for goal in row["goals"]:
             sign = {True: "met", False: "**missed**", None: "not measured"}[stats.met(goal)]
-            bound = goal.get("most", goal.get("least"))
-            want = f"{'≤' if 'most' in goal else '≥'} {table.number(bound, _digits(bound))}"
-            value = table.number(goal["found"], goal["digits"])
-            lines.append(f"| {goal['what']} | {want} {goal['unit']} | "
-                         f"{value and value + ' ' + goal['unit']} | {sign} |")
+            lines.append(
+                f"| {goal['what']} | {table.wanted(goal)} | {table.reached(goal)} | {sign} |")
     return "\n".join(lines) + "\n"
 
 
@@ -103,7 +100,7 @@ def machine(found):
     peers = ", ".join(f"{name} {version}" for name, version in known["peers"].items())
     return (f"{known['cores']} cores of {known['cpu']}, {known['memory_gib']} GiB, "
             f"{known['system']}, Linux {known['kernel']}, {known['rustc'].split(' (')[0]}, "
-            f"Python {known['python']}, {peers}; {first['date'][:10]}, commit {first['commit']}, "
+            f"Python {known['python']}, {peers}; {first['date'][:10]}, {_commits(found)}, "
             f"medians of {first['runs']} runs; {first['note']}.\n")
 
 
@@ -122,5 +119,11 @@ def _versioned(name, known):
     return f"{name} {version}" if version else name
 
 
-def _digits(value):
-    return 0 if value == int(value) else 2
+def _commits(found):
+    """The commit of the rows, or those of each where they differ."""
+    commits = {}
+    for name, row in found["rows"].items():
+        commits.setdefault(row["commit"] + (" (quick)" if row["quick"] else ""), []).append(name)
+    if len(commits) == 1:
+        return f"commit {next(iter(commits))}"
+    return "commits " + ", ".join(f"{key}: {', '.join(names)}" for key, names in commits.items())

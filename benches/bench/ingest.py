@@ -47,7 +47,7 @@ def measure(context):
     ]
     return {
         "title": "HTTP ingest  wrk → http.serve → stream; 202 after fdatasync",
-        "note": "records a request and connections; wrk has one thread on the same machine; MiB and CPU are flowc's",
+        "note": "records a request, connections; wrk has one thread here too; MiB and CPU are flowc's",
         "columns": COLUMNS,
         "programs": programs,
         "goals": goals,

@@ -10,6 +10,8 @@ from .context import ROOT
 
 ROOMS = ("engine", "stdlib")
 ALLOCATIONS_MAX = 0.05
+USUAL = ["--noplot", "--warm-up-time", "1", "--measurement-time", "3"]
+QUICK = ["--noplot", "--quick"]
 
 
 def kernels(context):
@@ -19,10 +21,8 @@ def kernels(context):
     for room in ROOMS:
         for path in sorted((ROOT / room / "benches").glob("*.rs")):
             context.say(f"kernels: {room} {path.stem}")
-            argv = ["cargo", "bench", "--locked", "-p", room, "--bench", path.stem, "--",
-                    "--noplot", "--quiet"]
-            if context.quick:
-                argv += ["--warm-up-time", "0.5", "--measurement-time", "1"]
+            argv = ["cargo", "bench", "--locked", "-p", room, "--bench", path.stem, "--"]
+            argv += QUICK if context.quick else USUAL
             process.run(argv, cwd=ROOT, timeout_s=3600.0)
     programs = {}
     for path in sorted((target / "criterion").glob("**/new/estimates.json")):

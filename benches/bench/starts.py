@@ -46,20 +46,24 @@ def check(context):
 
 
 def start(context):
-    """Until the first record of a file has left by `log`."""
+    """Until the first record of a file has left by `log`: from nothing, and with state there."""
     flow = ROOT / "benches" / "flows" / "start.flow"
-    runs = []
+    argv = [str(context.flowc), "run", str(flow), "--from-start"]
+    runs = {"from nothing": [], "with state there": []}
     for turn in range(context.runs * TIMES):
         context.say(f"start: run {turn + 1}")
-        place = fresh(OUT / "start")
-        argv = [str(context.flowc), "run", str(flow)]
-        runs.append({"first_ms": process.first_line(argv, b'"InvoiceNo":"700000"', cwd=place)})
-    mine = stats.program(runs, state="done")
+        fresh(OUT / "start")
+        for name in runs:
+            found = process.first_line(argv, b'"InvoiceNo":"700000"')
+            runs[name].append({"first_ms": found})
+    programs = {name: stats.program(of, state="done") for name, of in runs.items()}
+    found = programs["from nothing"]["first_ms"]
     return {
         "title": "flowc run  process start to the first record out",
-        "note": f"file.read → csv.decode → log, from nothing; median of {len(runs)}",
+        "note": f"file.read → csv.decode → log; medians of {context.runs * TIMES}; most of the "
+                "first is creating its files durably",
         "columns": [["first_ms", "ms", 1]],
-        "programs": {"flowc": mine},
-        "goals": [stats.goal("start: first record", mine["first_ms"], "ms", most=50, digits=1)],
+        "programs": programs,
+        "goals": [stats.goal("start: first record", found, "ms", most=50, digits=1)],
         "failed": False,
     }

@@ -34,12 +34,11 @@ def goals(parts):
     rows = [goal for part in parts for goal in part["goals"]]
     if not rows:
         return ""
-    lines = ["", "Goals", f"  {'':<{GOAL}}{'goal':>18}{'found':>18}", f"  {'─' * (GOAL + 36 + 14)}"]
+    head = f"  {'':<{GOAL}}{'goal':>18}{'found':>18}"
+    lines = ["", "Goals", head, f"  {'─' * (GOAL + 50)}"]
     for goal in rows:
         sign = {True: "✓ met", False: "✗ missed", None: "– not measured"}[stats.met(goal)]
-        bound, digits = goal.get("most", goal.get("least")), goal["digits"]
-        want = f"{'≤' if 'most' in goal else '≥'} {number(bound, _fewest(bound))} {goal['unit']}"
-        found = "" if goal["found"] is None else f"{number(goal['found'], digits)} {goal['unit']}"
+        want, found = wanted(goal), reached(goal)
         lines.append(f"  {goal['what']:<{GOAL}}{want:>18}{found:>18}  {sign}")
     return "\n".join(lines)
 
@@ -52,6 +51,19 @@ def facts(found):
         f"Linux {found['kernel']}, {found['rustc'].split(' (')[0]}, Python {found['python']}"
         + (f", {peers}" if peers else ""),
     ])
+
+
+def wanted(goal):
+    """`≤ 3 ×`"""
+    bound = goal.get("most", goal.get("least"))
+    return f"{'≤' if 'most' in goal else '≥'} {number(bound, _fewest(bound))} {goal['unit']}"
+
+
+def reached(goal):
+    """`2.45 ×`, or nothing when it was not measured."""
+    if goal["found"] is None:
+        return ""
+    return f"{number(goal['found'], goal['digits'])} {goal['unit']}"
 
 
 def number(value, digits):

@@ -41,8 +41,8 @@ def without(rows, name):
 def main(work, source, *targets):
     with contextlib.ExitStack() as files:
         file = files.enter_context(open(source, encoding="utf-8", newline=""))
-        outs = [files.enter_context(open(target, "w", encoding="utf-8", newline="", buffering=1 << 20))
-                for target in targets]
+        how = {"encoding": "utf-8", "newline": "", "buffering": 1 << 20}
+        outs = [files.enter_context(open(target, "w", **how)) for target in targets]
         rows = map(json.loads, file) if work == "w3" else typed(file)
         if work != "w1":
             rows = kept(rows)
