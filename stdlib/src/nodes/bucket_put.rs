@@ -4,6 +4,7 @@ use crate::json;
 use crate::service::outgoing::payload;
 use crate::service::{BucketPlace, Put, Services};
 use arrow_array::Array;
+use arrow_buffer::Buffer;
 use async_trait::async_trait;
 use bytes::Bytes;
 use dsl::ast::ResourceKind;
@@ -116,13 +117,27 @@ impl BucketPut {
             return content.into();
         }
         let payloads = payload(rows);
+        if payloads.len() == 1 {
+            let (from, to) = (payloads.value_offsets()[0], payloads.value_offsets()[1]);
+            let (from, to) = (from as usize, to as usize);
+            return Bytes::from_owner(Shared(payloads.values().slice_with_length(from, to - from)));
+        }
         for row in payloads.iter().flatten() {
             content.extend_from_slice(row);
-            if self.lines && payloads.len() > 1 {
+            if self.lines {
                 content.push(b'\n');
             }
         }
         content.into()
+    }
+}
+
+/// A part of a column, shared.
+struct Shared(Buffer);
+
+impl AsRef<[u8]> for Shared {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
     }
 }
 

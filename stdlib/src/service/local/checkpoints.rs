@@ -1,12 +1,15 @@
 //! Positions of sources and cuts of batches, in `checkpoints.sqlite`.
+//!
+//! All stores that wait while one is under way become durable together, by one sync.
 
-use super::sqlite::Db;
+use super::sqlite::{Db, Layout};
 use async_trait::async_trait;
 use engine::ctx::Checkpoints;
 use engine::fault::Fault;
-use rusqlite::OptionalExtension;
+use rusqlite::{Connection, OptionalExtension};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::oneshot;
 
 const SCHEMA: &str = "
     create table if not exists checkpoints (
@@ -16,6 +19,18 @@ const SCHEMA: &str = "
 /// The checkpoints of one directory.
 pub struct LocalCheckpoints {
     db: Arc<Db>,
+    waiting: Arc<Mutex<Waiting>>,
+}
+
+/// Keys and their new values; `None` = without.
+type Pairs = Vec<(String, Option<Vec<u8>>)>;
+
+/// The stores that are to be written next. Each of the few nodes of a run waits for its own.
+#[derive(Default)]
+struct Waiting {
+    stores: Vec<(Pairs, oneshot::Sender<Result<(), Fault>>)>,
+    /// Somebody writes, and will take what has come meanwhile.
+    is_taken: bool,
 }
 
 impl LocalCheckpoints {
@@ -24,15 +39,79 @@ impl LocalCheckpoints {
     /// # Errors
     /// The file cannot be opened or is damaged.
     pub fn open(dir: &Path) -> Result<LocalCheckpoints, Fault> {
-        Ok(LocalCheckpoints { db: Db::open(&dir.join("checkpoints.sqlite"), SCHEMA)? })
+        let db = Db::open(&dir.join("checkpoints.sqlite"), SCHEMA, Layout::SMALL)?;
+        Ok(LocalCheckpoints { db, waiting: Arc::default() })
     }
+}
+
+/// Writes what waits until nothing does.
+struct Turn {
+    db: Arc<Db>,
+    waiting: Arc<Mutex<Waiting>>,
+    is_over: bool,
+}
+
+impl Turn {
+    fn write(mut self) {
+        loop {
+            let stores = {
+                let mut waiting = lock(&self.waiting);
+                // Said together: a store that comes later has a turn of its own.
+                waiting.is_taken = !waiting.stores.is_empty();
+                std::mem::take(&mut waiting.stores)
+            };
+            if stores.is_empty() {
+                self.is_over = true;
+                return;
+            }
+            let (pairs, answers): (Vec<Pairs>, Vec<_>) = stores.into_iter().unzip();
+            let store = |connection: &mut Connection| store(connection, &pairs);
+            let stored = self.db.now("write a checkpoint to", store);
+            for answer in answers {
+                // A caller that has gone away is told nothing; its pairs are stored.
+                let _ = answer.send(stored.clone());
+            }
+        }
+    }
+}
+
+impl Drop for Turn {
+    /// A turn that was broken off: those that wait are told so, and the next store finds nobody at
+    /// work.
+    fn drop(&mut self) {
+        if !self.is_over {
+            let mut waiting = lock(&self.waiting);
+            waiting.stores.clear();
+            waiting.is_taken = false;
+        }
+    }
+}
+
+fn lock(waiting: &Mutex<Waiting>) -> MutexGuard<'_, Waiting> {
+    waiting.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Stores all pairs, in order, in one transaction.
+fn store(connection: &mut Connection, stores: &[Pairs]) -> rusqlite::Result<()> {
+    let transaction = connection.transaction()?;
+    for (key, value) in stores.iter().flatten() {
+        match value {
+            Some(value) => transaction
+                .prepare_cached("insert or replace into checkpoints values (?1, ?2)")?
+                .execute((key, value))?,
+            None => transaction
+                .prepare_cached("delete from checkpoints where key = ?1")?
+                .execute([key])?,
+        };
+    }
+    transaction.commit()
 }
 
 #[async_trait]
 impl Checkpoints for LocalCheckpoints {
     async fn load(&self, key: &str) -> Result<Option<Vec<u8>>, Fault> {
         let key = key.to_owned();
-        let load = move |connection: &mut rusqlite::Connection| {
+        let load = move |connection: &mut Connection| {
             connection
                 .prepare_cached("select value from checkpoints where key = ?1")?
                 .query_row([key], |row| row.get(0))
@@ -41,22 +120,19 @@ impl Checkpoints for LocalCheckpoints {
         self.db.call("read a checkpoint from", load).await
     }
 
-    async fn store(&self, pairs: Vec<(String, Option<Vec<u8>>)>) -> Result<(), Fault> {
-        let store = move |connection: &mut rusqlite::Connection| {
-            let transaction = connection.transaction()?;
-            for (key, value) in pairs {
-                match value {
-                    Some(value) => transaction
-                        .prepare_cached("insert or replace into checkpoints values (?1, ?2)")?
-                        .execute((key, value))?,
-                    None => transaction
-                        .prepare_cached("delete from checkpoints where key = ?1")?
-                        .execute([key])?,
-                };
-            }
-            transaction.commit()
+    async fn store(&self, pairs: Pairs) -> Result<(), Fault> {
+        let (reply, answer) = oneshot::channel();
+        let is_mine = {
+            let mut waiting = lock(&self.waiting);
+            waiting.stores.push((pairs, reply));
+            !std::mem::replace(&mut waiting.is_taken, true)
         };
-        self.db.call("write a checkpoint to", store).await
+        if is_mine {
+            let (db, waiting) = (self.db.clone(), self.waiting.clone());
+            let turn = Turn { db, waiting, is_over: false };
+            tokio::task::spawn_blocking(move || turn.write());
+        }
+        answer.await.map_err(|_| Fault::service("closed", "the run has ended"))?
     }
 }
 
@@ -75,5 +151,40 @@ mod tests {
         let store = LocalCheckpoints::open(dir.path()).unwrap();
         assert_eq!(store.load("a").await.unwrap(), Some(b"3".to_vec()));
         assert_eq!(store.load("b").await.unwrap(), None);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn many_at_once_are_all_stored() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Arc::new(LocalCheckpoints::open(dir.path()).unwrap());
+        let tasks: Vec<_> = (0..32u8)
+            .map(|n| {
+                let store = store.clone();
+                tokio::spawn(async move {
+                    for value in 0..8 {
+                        let pair = (format!("k{n}"), Some(vec![n, value]));
+                        store.store(vec![pair]).await.unwrap();
+                        let loaded = store.load(&format!("k{n}")).await.unwrap();
+                        assert_eq!(loaded, Some(vec![n, value]), "durable when it returns");
+                    }
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap();
+        }
+        assert!(!lock(&store.waiting).is_taken);
+    }
+
+    #[tokio::test]
+    async fn a_fault_is_told_to_all_and_the_next_is_tried() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = LocalCheckpoints::open(dir.path()).unwrap();
+        let pair = || vec![("a".to_owned(), Some(vec![1]))];
+        store.db.lock().pragma_update(None, "query_only", true).unwrap();
+        let (first, second) = tokio::join!(store.store(pair()), store.store(pair()));
+        assert!(first.is_err() && second.is_err());
+        store.db.lock().pragma_update(None, "query_only", false).unwrap();
+        assert_eq!(store.store(pair()).await, Ok(()));
     }
 }

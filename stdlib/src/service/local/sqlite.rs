@@ -11,6 +11,27 @@ use std::time::Duration;
 /// How long a program beside flowc may hold a file that is to be written.
 const BUSY: Duration = Duration::from_secs(10);
 
+/// How a file is laid out and kept in memory.
+#[derive(Clone, Copy, Debug)]
+pub struct Layout {
+    /// Bytes of a page, in a file that is made anew.
+    page_bytes: u32,
+    /// Bytes of pages that are kept in memory at most.
+    cache_bytes: u32,
+}
+
+impl Layout {
+    /// Few rows, one at a time.
+    pub const SMALL: Layout = Layout { page_bytes: 4 << 10, cache_bytes: 2 << 20 };
+    /// Many rows, found by key: large pages are written in fewer pieces, and split less often.
+    pub const KEYED: Layout = Layout { page_bytes: 16 << 10, cache_bytes: 32 << 20 };
+    /// Many rows, each behind the last: no page is needed again soon.
+    pub const APPENDED: Layout = Layout { page_bytes: 16 << 10, cache_bytes: 8 << 20 };
+}
+
+/// Bytes in the write-ahead log after which it is copied into the file.
+const WAL_BYTES: i64 = 32 << 20;
+
 /// One SQLite file, with one connection that its users take turns on.
 #[derive(Debug)]
 pub struct Db {
@@ -23,15 +44,19 @@ impl Db {
     ///
     /// # Errors
     /// The file is no SQLite file, or cannot be written.
-    pub fn open(path: &Path, schema: &str) -> Result<Arc<Db>, Fault> {
+    pub fn open(path: &Path, schema: &str, layout: Layout) -> Result<Arc<Db>, Fault> {
         let open = || {
             let connection = Connection::open(path)?;
             connection.busy_timeout(BUSY)?;
+            connection.pragma_update(None, "page_size", layout.page_bytes)?;
             connection.pragma_update(None, "journal_mode", "wal")?;
             // A commit waits for the disk: what is acknowledged survives a power loss.
             connection.pragma_update(None, "synchronous", "full")?;
-            connection.pragma_update(None, "wal_autocheckpoint", 8_000)?;
-            connection.pragma_update(None, "cache_size", -32_768)?;
+            // A file that was there keeps the pages that it was made with.
+            let page_bytes: i64 =
+                connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
+            connection.pragma_update(None, "wal_autocheckpoint", WAL_BYTES / page_bytes.max(1))?;
+            connection.pragma_update(None, "cache_size", -i64::from(layout.cache_bytes >> 10))?;
             connection.set_prepared_statement_cache_capacity(64);
             connection.execute_batch(schema)?;
             Ok(connection)
@@ -127,7 +152,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("tables.sqlite");
         std::fs::write(&path, "no database, but long enough to be looked at ".repeat(30)).unwrap();
-        let fault = Db::open(&path, "").unwrap_err();
+        let fault = Db::open(&path, "", Layout::SMALL).unwrap_err();
         assert_eq!(fault.code, "database_damaged");
         assert!(fault.message.contains("tables.sqlite"));
     }
@@ -135,7 +160,8 @@ mod tests {
     #[test]
     fn a_full_disk_is_a_fault_of_its_own() {
         let dir = tempfile::tempdir().unwrap();
-        let db = Db::open(&dir.path().join("a.sqlite"), "create table t (x)").unwrap();
+        let db =
+            Db::open(&dir.path().join("a.sqlite"), "create table t (x)", Layout::SMALL).unwrap();
         db.lock().pragma_update(None, "max_page_count", 3).unwrap();
         let fill = |c: &mut Connection| c.execute("insert into t values (zeroblob(100000))", []);
         let fault = db.now("write to", fill).unwrap_err();

@@ -5,7 +5,7 @@
 //! modification, then of its key. A number is never given twice.
 
 use super::super::disk;
-use super::super::sqlite::Db;
+use super::super::sqlite::{Db, Layout};
 use crate::service::{Listed, ObjectInfo};
 use engine::fault::Fault;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -42,7 +42,7 @@ struct Row {
 impl Arrivals {
     /// Opens them. Blocks.
     pub fn open(dir: &Path, now_ns: i64) -> Result<Arrivals, Fault> {
-        let db = Db::open(&dir.join("objects.sqlite"), SCHEMA)?;
+        let db = Db::open(&dir.join("objects.sqlite"), SCHEMA, Layout::SMALL)?;
         let created_ns = db.now("write to", |connection| {
             let sql = "insert into made select ?1 where not exists (select 1 from made)";
             connection.execute(sql, [now_ns])?;

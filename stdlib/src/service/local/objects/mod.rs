@@ -4,6 +4,7 @@
 //! durable: an object is there whole or not at all.
 
 mod arrivals;
+mod dirs;
 pub mod key;
 #[cfg(test)]
 mod tests;
@@ -14,6 +15,7 @@ use arrivals::Arrivals;
 pub use arrivals::walk;
 use async_trait::async_trait;
 use bytes::Bytes;
+use dirs::Dirs;
 use engine::batch::Partition;
 use engine::ctx::Clock;
 use engine::fault::Fault;
@@ -35,6 +37,8 @@ struct Shared {
     temporary: PathBuf,
     arrivals: Arrivals,
     clock: Arc<dyn Clock>,
+    /// Entries are made durable for several puts at once.
+    dirs: Dirs,
     /// Names of temporary files.
     count: AtomicU64,
     /// Held from the look at a name until the rename to it.
@@ -69,6 +73,7 @@ impl LocalObjects {
                 temporary,
                 arrivals,
                 clock,
+                dirs: Dirs::default(),
                 count: AtomicU64::new(0),
                 renames: Mutex::new(()),
                 read: Mutex::default(),
@@ -156,7 +161,7 @@ impl Shared {
             self.create(bucket, key, &path, content)?
         };
         // After a crash, the entry of an object that is there may not be durable yet.
-        File::open(dir).and_then(|dir| dir.sync_all()).map_err(fault)?;
+        self.dirs.sync(dir).map_err(fault)?;
         let read = self.read();
         if let Some(next) = read.get(bucket) {
             let info = ObjectInfo {

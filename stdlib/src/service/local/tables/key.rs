@@ -6,23 +6,33 @@ use arrow_array::{Array, ArrayRef};
 use arrow_schema::DataType;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use std::borrow::Cow;
 
 /// Why a row has no key: a code of the node's spec and the service's own words.
 pub type NoKey = (&'static str, String);
 
 /// The key of a row as the table's files have it: of one field its text, of several a JSON array.
-pub fn text(fields: &[(String, ArrayRef)], row: usize, bytes_max: usize) -> Result<String, NoKey> {
+pub fn text(
+    fields: &[(String, ArrayRef)],
+    row: usize,
+    bytes_max: usize,
+) -> Result<Cow<'_, str>, NoKey> {
+    if let [(name, column)] = fields {
+        return part(name, column, row, bytes_max);
+    }
     let mut parts = Vec::with_capacity(fields.len());
     for (name, column) in fields {
         parts.push(part(name, column, row, bytes_max)?);
     }
-    match parts.len() {
-        1 => Ok(parts.remove(0)),
-        _ => Ok(serde_json::Value::from(parts).to_string()),
-    }
+    Ok(serde_json::Value::from(parts).to_string().into())
 }
 
-fn part(name: &str, column: &ArrayRef, row: usize, bytes_max: usize) -> Result<String, NoKey> {
+fn part<'a>(
+    name: &str,
+    column: &'a ArrayRef,
+    row: usize,
+    bytes_max: usize,
+) -> Result<Cow<'a, str>, NoKey> {
     let invalid = |what: String| format!("One or more parameter values were invalid: {what}");
     if column.is_null(row) {
         let what = format!("Type mismatch for key {name} expected: S actual: NULL");
@@ -31,16 +41,16 @@ fn part(name: &str, column: &ArrayRef, row: usize, bytes_max: usize) -> Result<S
     let (text, bytes) = match column.data_type() {
         DataType::Utf8 => {
             let text = column.as_string::<i32>().value(row);
-            (text.to_owned(), text.len())
+            (Cow::Borrowed(text), text.len())
         }
         DataType::Binary => {
             let bytes = column.as_binary::<i32>().value(row);
-            (STANDARD.encode(bytes), bytes.len())
+            (STANDARD.encode(bytes).into(), bytes.len())
         }
         DataType::Int64 => {
             let text = column.as_primitive::<Int64Type>().value(row).to_string();
             let bytes = text.len();
-            (text, bytes)
+            (text.into(), bytes)
         }
         other => unreachable!("the checker takes no key of type {other}"),
     };

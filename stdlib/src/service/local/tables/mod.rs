@@ -10,7 +10,7 @@ mod size;
 mod tests;
 mod upsert;
 
-use super::sqlite::{Db, quoted};
+use super::sqlite::{Db, Layout, quoted};
 use crate::service::{Tables, Upserted, Upserts};
 use async_trait::async_trait;
 use dsl::ty::Ty;
@@ -67,7 +67,7 @@ impl LocalTables {
         let schema = "create table if not exists _tables \
                       (name text primary key collate nocase, key text not null) without rowid";
         let path = file(dir);
-        let db = Db::open(&path, schema)?;
+        let db = Db::open(&path, schema, Layout::KEYED)?;
         let mut tables = BTreeMap::new();
         for plan in plans {
             make(&mut db.lock(), &plan)
@@ -98,13 +98,10 @@ impl Table {
             select_attribute: format!(
                 "select bytes from {attributes} where key = ?1 and attribute = ?2"
             ),
-            insert_item: format!(
-                "insert into {items} values (?1, ?2) \
-                 on conflict do update set bytes = excluded.bytes"
-            ),
+            // Without an index beside the key, SQLite looks for the place of the row only once.
+            insert_item: format!("insert or replace into {items} values (?1, ?2)"),
             insert_attribute: format!(
-                "insert into {attributes} values (?1, ?2, ?3, ?4) \
-                 on conflict do update set value = excluded.value, bytes = excluded.bytes"
+                "insert or replace into {attributes} values (?1, ?2, ?3, ?4)"
             ),
         }
     }

@@ -28,6 +28,41 @@ impl Limits {
     }
 }
 
+/// Bytes of each value of a column.
+pub fn column(array: &ArrayRef) -> Vec<usize> {
+    let mut sizes: Vec<usize> = match array.data_type() {
+        DataType::Utf8 => array.as_string::<i32>().offsets().lengths().collect(),
+        DataType::Int64 => {
+            let values = array.as_primitive::<Int64Type>().values();
+            values.iter().map(|value| number((*value).into())).collect()
+        }
+        DataType::Decimal128(..) => {
+            let values = array.as_primitive::<Decimal128Type>().values();
+            values.iter().map(|value| number(*value)).collect()
+        }
+        DataType::Timestamp(..) => {
+            let values = array.as_primitive::<TimestampNanosecondType>().values();
+            values.iter().map(|value| timestamp(*value)).collect()
+        }
+        DataType::Struct(fields) => {
+            let mut sizes = vec![3; array.len()];
+            for (field, values) in fields.iter().zip(array.as_struct().columns()) {
+                for (size, bytes) in sizes.iter_mut().zip(column(values)) {
+                    *size += 1 + field.name().len() + bytes;
+                }
+            }
+            sizes
+        }
+        _ => (0..array.len()).map(|row| value(array, row)).collect(),
+    };
+    if let Some(nulls) = array.nulls().filter(|nulls| nulls.null_count() > 0) {
+        for (size, is_valid) in sizes.iter_mut().zip(nulls) {
+            *size = if is_valid { *size } else { 1 };
+        }
+    }
+    sizes
+}
+
 /// Bytes of a value.
 pub fn value(array: &ArrayRef, row: usize) -> usize {
     if array.is_null(row) {
@@ -45,13 +80,7 @@ pub fn value(array: &ArrayRef, row: usize) -> usize {
         DataType::Float64 if array.as_primitive::<Float64Type>().value(row) == 0.0 => 1,
         DataType::Float64 => 10,
         DataType::Timestamp(..) => {
-            let ns = array.as_primitive::<TimestampNanosecondType>().value(row);
-            match ns.rem_euclid(1_000_000_000) {
-                0 => "2010-12-01T08:26:00Z".len(),
-                part if part % 1_000_000 == 0 => "2010-12-01T08:26:00.000Z".len(),
-                part if part % 1_000 == 0 => "2010-12-01T08:26:00.000000Z".len(),
-                _ => "2010-12-01T08:26:00.000000000Z".len(),
-            }
+            timestamp(array.as_primitive::<TimestampNanosecondType>().value(row))
         }
         DataType::Date32 => "2010-12-01".len(),
         DataType::Struct(fields) => {
@@ -74,17 +103,35 @@ pub fn value(array: &ArrayRef, row: usize) -> usize {
     }
 }
 
+fn timestamp(ns: i64) -> usize {
+    match ns.rem_euclid(1_000_000_000) {
+        0 => "2010-12-01T08:26:00Z".len(),
+        part if part % 1_000_000 == 0 => "2010-12-01T08:26:00.000Z".len(),
+        part if part % 1_000 == 0 => "2010-12-01T08:26:00.000000Z".len(),
+        _ => "2010-12-01T08:26:00.000000000Z".len(),
+    }
+}
+
 /// Zeros at either end are not stored.
-fn number(mut value: i128) -> usize {
-    if value == 0 {
-        return 1;
-    }
+fn number(value: i128) -> usize {
     let sign = usize::from(value < 0);
-    while value % 10 == 0 {
-        value /= 10;
-    }
-    let digits = value.unsigned_abs().ilog10() as usize + 1;
-    digits.div_ceil(2) + 1 + sign
+    let digits = match u64::try_from(value.unsigned_abs()) {
+        Ok(0) => return 1,
+        Ok(mut small) => {
+            while small.is_multiple_of(10) {
+                small /= 10;
+            }
+            small.ilog10()
+        }
+        Err(_) => {
+            let mut large = value.unsigned_abs();
+            while large.is_multiple_of(10) {
+                large /= 10;
+            }
+            large.ilog10()
+        }
+    };
+    (digits as usize + 1).div_ceil(2) + 1 + sign
 }
 
 #[cfg(test)]
@@ -96,8 +143,8 @@ mod tests {
 
     #[test]
     fn numbers_take_a_byte_for_two_digits() {
-        let sizes: Vec<usize> = [0, 7, 12, 123, 1200, -12].map(number).to_vec();
-        assert_eq!(sizes, [1, 2, 2, 3, 2, 3]);
+        let sizes: Vec<usize> = [0, 7, 12, 123, 1200, -12, 10i128.pow(30) + 1].map(number).to_vec();
+        assert_eq!(sizes, [1, 2, 2, 3, 2, 3, 17]);
     }
 
     #[test]
@@ -113,6 +160,7 @@ mod tests {
             ),
         ]);
         let array: ArrayRef = Arc::new(columns);
+        assert_eq!(column(&array), [value(&array, 0), value(&array, 1)]);
         assert_eq!(value(&array, 0), 3 + (1 + 4 + 3) + (1 + 1 + 2));
         assert_eq!(value(&array, 1), 3 + (1 + 4 + 1) + (1 + 1 + 1));
     }

@@ -98,14 +98,16 @@ fn lines(
             }
             None => continue,
         };
-        let decoded = match decode(&mut decoder, &block[..end], line) {
+        let rest = block.split_off(end);
+        let lines = memchr::memchr_iter(b'\n', &block).count() as u64;
+        let decoded = match decode(&mut decoder, block, line) {
             Ok(decoded) => decoded,
             Err((at, message)) => return Ok(Err((Some(at), message))),
         };
         rows::insert(&mut insert, &decoded).map_err(fault)?;
         count += decoded.num_rows() as u64;
-        line += memchr::memchr_iter(b'\n', &block[..end]).count() as u64;
-        block.drain(..end);
+        line += lines;
+        block = rest;
         if read == 0 {
             return Ok(Ok(count));
         }
@@ -113,7 +115,7 @@ fn lines(
 }
 
 /// The rows of some whole lines; `first` is the number of the first line.
-fn decode(decoder: &mut Decoder, lines: &[u8], first: u64) -> Result<RecordBatch, (u64, String)> {
+fn decode(decoder: &mut Decoder, lines: Vec<u8>, first: u64) -> Result<RecordBatch, (u64, String)> {
     let (mut ends, mut numbers) = (vec![0i32], Vec::new());
     let mut at = 0;
     for (n, line) in lines.split_inclusive(|byte| *byte == b'\n').enumerate() {
@@ -127,9 +129,9 @@ fn decode(decoder: &mut Decoder, lines: &[u8], first: u64) -> Result<RecordBatch
     if let Some(last) = ends[1..].last_mut() {
         *last = at as i32;
     }
-    let bytes = if numbers.is_empty() { &[] } else { lines };
+    let bytes = if numbers.is_empty() { Vec::new() } else { lines };
     let offsets = OffsetBuffer::new(ScalarBuffer::from(ends));
-    let decoded = decoder.decode(&BinaryArray::new(offsets, bytes.to_vec().into(), None));
+    let decoded = decoder.decode(&BinaryArray::new(offsets, bytes.into(), None));
     match decoded.faults.into_iter().next() {
         None => Ok(decoded.columns),
         Some(fault) => {

@@ -9,7 +9,7 @@ pub mod schema;
 #[cfg(test)]
 mod tests;
 
-use super::sqlite::Db;
+use super::sqlite::{Db, Layout};
 use super::{objects, sqlite, sqlite_sql};
 use crate::service::{Copied, ObjectRef, QueryRows, Warehouse};
 use async_trait::async_trait;
@@ -82,7 +82,7 @@ impl LocalWarehouse {
     /// The file is damaged; a table's type cannot be kept, or differs from what is there.
     pub fn open(dir: &Path, plan: &Plan, clock: Arc<dyn Clock>) -> Result<LocalWarehouse, Fault> {
         let path = file(dir);
-        let db = Db::open(&path, SCHEMA)?;
+        let db = Db::open(&path, SCHEMA, Layout::APPENDED)?;
         let mut tables = BTreeMap::new();
         for (name, record) in tables_of(plan)? {
             make(&mut db.lock(), &name, &record)
