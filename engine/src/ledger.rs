@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// A position is committed at the latest when this many rows before it are settled …
-pub(crate) const COMMIT_ROWS: u64 = 50_000;
+pub(crate) const COMMIT_ROWS: u64 = 10_000;
 /// … or this long after the last commit.
 pub(crate) const COMMIT_AFTER: Duration = Duration::from_secs(1);
 

@@ -10,9 +10,10 @@ use dsl::spec::*;
 use engine::batch::Rows;
 use engine::ctx::NodeCtx;
 use engine::fault::Fault;
-use engine::node::{Sink, Written};
+use engine::node::{Sink, SinkLimits, Written};
 use engine::registry::Open;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What the node says of itself.
 pub const SPEC: NodeSpec = NodeSpec {
@@ -92,8 +93,16 @@ impl DeliveryWrite {
     }
 }
 
+/// How long records wait for others, to become durable with them. A delivery holds them for seconds
+/// anyway.
+const LINGER: Duration = Duration::from_millis(20);
+
 #[async_trait]
 impl Sink for DeliveryWrite {
+    fn limits(&self) -> SinkLimits {
+        SinkLimits { linger: LINGER, ..SinkLimits::default() }
+    }
+
     async fn write(&self, rows: &Rows) -> Result<Written, Fault> {
         let records = self.outgoing.records(rows, "");
         let appended = self.services.delivery.write(&self.delivery, records.clone()).await?;

@@ -1,7 +1,8 @@
 //! The driver of `batch(…)`: gathers rows of each partition until a limit is reached.
 //!
 //! Where the source can send the rows again, the end of each batch is recorded durably before the
-//! batch is sent: a replay makes the same batches, so they are stored under the same names.
+//! batch is sent: a replay makes the same batches, so they are stored under the same names. Ends
+//! that come close behind each other are recorded together.
 
 mod cutter;
 mod lane;
@@ -31,6 +32,13 @@ use std::time::Duration;
 /// Arrow's offsets.
 const LIMITS_MAX: CutLimits = CutLimits { max: 1_000_000, size: 1 << 30 };
 
+/// How long an end may wait to be recorded with others.
+const RECORD_AFTER: Duration = Duration::from_millis(10);
+/// So many ends that wait are recorded at once …
+const CLOSED_MAX: usize = 32;
+/// … and so many bytes of their batches.
+const CLOSED_BYTES_MAX: u64 = 1 << 20;
+
 pub(crate) struct Batcher {
     pub node: Arc<Node>,
     pub limits: CutLimits,
@@ -57,8 +65,32 @@ pub(crate) fn options(node: &PlanNode) -> (CutLimits, Option<Duration>) {
 
 enum Event {
     Batch(Option<Batch>),
+    /// Some batch may have waited long enough for more rows.
     Waited,
+    /// Ends have waited long enough for others.
+    Due,
     Stalled,
+}
+
+/// Batches that are closed and wait for their ends to be recorded.
+#[derive(Default)]
+struct Closed {
+    ends: Vec<(Arc<Partition>, u64)>,
+    batches: Vec<Batch>,
+    bytes: u64,
+    due: Timer,
+}
+
+impl Closed {
+    fn push(&mut self, partition: &Arc<Partition>, end: u64, batch: Batch) {
+        self.ends.push((partition.clone(), end));
+        self.bytes += batch.rows.group.as_ref().map_or(0, |group| group.size);
+        self.batches.push(batch);
+    }
+
+    fn is_full(&self) -> bool {
+        self.batches.len() >= CLOSED_MAX || self.bytes >= CLOSED_BYTES_MAX
+    }
 }
 
 /// The lanes of a node, by partition.
@@ -75,27 +107,31 @@ impl Batcher {
 
     async fn work(&mut self) -> Result<(), Fault> {
         let mut lanes = Lanes::new();
+        let mut closed = Closed::default();
         let mut stalls = self.control.stalls();
         let mut timer = Timer::default();
         loop {
             let event = tokio::select! {
                 biased;
                 () = timer.fired() => Event::Waited,
+                () = closed.due.fired() => Event::Due,
                 batch = self.inlet.recv() => Event::Batch(batch),
                 Ok(()) = stalls.changed() => Event::Stalled,
             };
             match event {
-                Event::Batch(Some(batch)) => self.push(&mut lanes, batch).await?,
+                Event::Batch(Some(batch)) => self.push(&mut lanes, &mut closed, batch).await?,
                 Event::Batch(None) => {
                     // Told to stop, rows up to an end that an earlier run has recorded may be still
                     // to come: their batch is left to the next run.
                     let ended = self.control.stage() == Stage::Running;
-                    return self.close(&mut lanes, i64::MAX, ended).await;
+                    return self.close(&mut lanes, &mut closed, i64::MAX, ended).await;
                 }
-                Event::Stalled => self.close(&mut lanes, i64::MAX, false).await?,
+                Event::Stalled => self.close(&mut lanes, &mut closed, i64::MAX, false).await?,
                 Event::Waited => {
-                    self.close(&mut lanes, self.ctx.clock.now_ns(), false).await?;
+                    let now_ns = self.ctx.clock.now_ns();
+                    self.close(&mut lanes, &mut closed, now_ns, false).await?;
                 }
+                Event::Due => self.send_closed(&mut closed).await?,
             }
             if !timer.is_set() {
                 self.set(&mut timer, &lanes);
@@ -103,7 +139,12 @@ impl Batcher {
         }
     }
 
-    async fn push(&mut self, lanes: &mut Lanes, batch: Batch) -> Result<(), Fault> {
+    async fn push(
+        &mut self,
+        lanes: &mut Lanes,
+        closed: &mut Closed,
+        batch: Batch,
+    ) -> Result<(), Fault> {
         if batch.rows.is_empty() {
             batch.ack.settle(Verdict::Settled);
             return Ok(());
@@ -126,12 +167,28 @@ impl Batcher {
         if lane.is_empty() && !tracked {
             lanes.remove(&id);
         }
-        if tracked && !pushed.ends.is_empty() {
-            let ends: Vec<_> =
-                pushed.ends.into_iter().map(|end| (partition.clone(), end)).collect();
+        for (end, batch) in pushed.ends.into_iter().zip(pushed.closed) {
+            match tracked {
+                true => closed.push(&partition, end, batch),
+                false => self.send(batch).await,
+            }
+        }
+        if closed.is_full() {
+            return self.send_closed(closed).await;
+        }
+        if !closed.batches.is_empty() && !closed.due.is_set() {
+            closed.due.set(self.ctx.clock.sleep(RECORD_AFTER));
+        }
+        Ok(())
+    }
+
+    /// Records the ends of the batches that wait for it, and sends them.
+    async fn send_closed(&self, closed: &mut Closed) -> Result<(), Fault> {
+        let Closed { ends, batches, .. } = std::mem::take(closed);
+        if !ends.is_empty() {
             self.record(&ends).await?;
         }
-        for batch in pushed.closed {
+        for batch in batches {
             self.send(batch).await;
         }
         Ok(())
@@ -160,30 +217,30 @@ impl Batcher {
         }
     }
 
-    /// Closes and sends the open batches of the lanes that have waited until `now_ns`.
+    /// Closes the open batches of the lanes that have waited until `now_ns`, and sends all that are
+    /// closed.
     async fn close(
         &mut self,
         lanes: &mut Lanes,
+        closed: &mut Closed,
         now_ns: i64,
         input_ended: bool,
     ) -> Result<(), Fault> {
-        let (mut closed, mut ends) = (Vec::new(), Vec::new());
+        let mut others = Vec::new();
         for lane in lanes.values_mut() {
             if now_ns < i64::MAX && self.deadline(lane).is_none_or(|at| at > now_ns) {
                 continue;
             }
             if let Some((end, batch)) = lane.close(input_ended) {
-                closed.push(batch);
-                if lane.tracked {
-                    ends.push((lane.partition().clone(), end));
+                match lane.tracked {
+                    true => closed.push(lane.partition(), end, batch),
+                    false => others.push(batch),
                 }
             }
         }
-        if !ends.is_empty() {
-            self.record(&ends).await?;
-        }
         lanes.retain(|_, lane| lane.tracked || !lane.is_empty());
-        for batch in closed {
+        self.send_closed(closed).await?;
+        for batch in others {
             self.send(batch).await;
         }
         Ok(())

@@ -24,7 +24,7 @@ impl Layout {
     /// Few rows, one at a time.
     pub const SMALL: Layout = Layout { page_bytes: 4 << 10, cache_bytes: 2 << 20 };
     /// Many rows, found by key: large pages are written in fewer pieces, and split less often.
-    pub const KEYED: Layout = Layout { page_bytes: 16 << 10, cache_bytes: 32 << 20 };
+    pub const KEYED: Layout = Layout { page_bytes: 8 << 10, cache_bytes: 32 << 20 };
     /// Many rows, each behind the last: no page is needed again soon.
     pub const APPENDED: Layout = Layout { page_bytes: 16 << 10, cache_bytes: 8 << 20 };
 }
