@@ -173,7 +173,7 @@ mod tests {
         for task in tasks {
             task.await.unwrap();
         }
-        assert!(!lock(&store.waiting).is_taken);
+        assert!(lock(&store.waiting).stores.is_empty());
     }
 
     #[tokio::test]

@@ -38,7 +38,7 @@ impl Dirs {
         rounds.asked += 1;
         let number = rounds.asked;
         let result = loop {
-            let rounds = all.get_mut(dir).expect("it has a user");
+            let rounds = all.get_mut(dir).expect("a directory that is waited for is known");
             if rounds.served >= number {
                 break Ok(());
             }
@@ -51,7 +51,7 @@ impl Dirs {
             drop(all);
             let synced = sync(dir);
             all = self.lock();
-            let rounds = all.get_mut(dir).expect("it has a user");
+            let rounds = all.get_mut(dir).expect("a directory that is waited for is known");
             rounds.under_way = false;
             self.ended.notify_all();
             if synced.is_err() {
@@ -60,7 +60,7 @@ impl Dirs {
             }
             rounds.served = rounds.served.max(covers);
         };
-        let rounds = all.get_mut(dir).expect("it has a user");
+        let rounds = all.get_mut(dir).expect("a directory that is waited for is known");
         rounds.users -= 1;
         if rounds.users == 0 {
             all.remove(dir);
