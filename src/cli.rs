@@ -131,7 +131,8 @@ pub struct RunArgs {
     /// Profile and parameters.
     #[command(flatten)]
     pub plan: PlanArgs,
-    /// File sources forget what they have delivered and begin at the start
+    /// File sources forget what they have delivered and begin at the start; so do the files that
+    /// are written from them
     #[arg(long)]
     pub from_start: bool,
     /// Sources stay open instead of ending with their input

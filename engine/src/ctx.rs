@@ -73,7 +73,8 @@ pub struct Ctx {
     pub seed: u64,
     /// `--keep-running`: sources that could end by themselves stay open.
     pub keep_running: bool,
-    /// `--from-start`: file sources forget what they have delivered.
+    /// `--from-start`: file sources forget what they have delivered, and files that are written
+    /// from them begin anew.
     pub from_start: bool,
     /// Batches that a channel holds at most.
     pub channel_batches: usize,

@@ -111,7 +111,7 @@ struct FileWrite {
 impl FileWrite {
     async fn open(ctx: &NodeCtx) -> Result<FileWrite, Fault> {
         let form = match input_type(ctx) {
-            Ty::Json(_) => Form::Objects,
+            Ty::Json(_) if !encoded_here(ctx) => Form::Objects,
             Ty::Bytes => Form::Bytes,
             _ => Form::Lines,
         };
@@ -178,6 +178,16 @@ impl Drop for FileWrite {
             let _ = thread.join();
         }
     }
+}
+
+/// True where all that arrives comes from `json.encode`, which writes no line breaks.
+fn encoded_here(ctx: &NodeCtx) -> bool {
+    let graph = &ctx.plan.graph;
+    let this = graph.node_indices().find(|&index| graph[index].id == ctx.node.id);
+    this.is_some_and(|this| {
+        let mut before = graph.neighbors_directed(this, Incoming);
+        before.all(|index| graph[index].op == "json.encode")
+    })
 }
 
 /// How rows that come again can be recognised here.
