@@ -2,9 +2,11 @@
 """Draws where a program's CPU time goes: `perf script` text to a flame graph as SVG.
 
     cargo rustc --release --bin flowc -- -C strip=none
-    perf record -F 2999 --call-graph dwarf,16384 -o out/perf.data \\
-        target/release/flowc run benches/flows/w1.flow --from-start
-    perf script -i out/perf.data --no-inline | python3 benches/flame.py --title W1 -o docs/w1.svg
+    mkdir -p out/flame && cp benches/flows/w1.flow out/flame/
+    perf record -F 2999 --call-graph dwarf,16384 -o out/flame/perf.data \\
+        target/release/flowc run out/flame/w1.flow --param input=out/bench/retail.csv --from-start
+    perf script -i out/flame/perf.data --no-inline \\
+        | python3 benches/flame.py --title W1 -o docs/flame-w1.svg
 
 A box is a function: as wide as the share of the samples in it or in what it calls, its callers
 below. Frames of the runtime that lead to everything are left out, threads are put together, and
