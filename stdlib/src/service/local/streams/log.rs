@@ -1,6 +1,7 @@
 //! The log of one shard: segment files in a directory, and where their frames are.
 
 use super::frame::{Bad, Frame, HEADER, Header, MAGIC};
+use super::recent::Recent;
 use crate::service::local::disk;
 use engine::fault::Fault;
 use std::fs::{self, File, OpenOptions};
@@ -19,6 +20,7 @@ pub struct Log {
     pub what: String,
     pub(super) segments: RwLock<Vec<Segment>>,
     pub(super) end: watch::Sender<u64>,
+    pub(super) recent: Recent,
 }
 
 /// One segment file.
@@ -61,6 +63,7 @@ impl Log {
             what,
             segments: RwLock::default(),
             end: watch::Sender::new(0),
+            recent: Recent::default(),
         };
         // Read before the segments: a run that writes at this moment moves it on.
         let scan = Scan { durable: log.durable_mark(), purpose };

@@ -7,6 +7,7 @@
 pub mod frame;
 pub mod log;
 pub mod read;
+pub mod recent;
 pub mod refuse;
 pub mod seen;
 pub mod tail;
@@ -134,6 +135,9 @@ impl Streams for LocalStreams {
         limits: ReadLimits,
     ) -> Result<StreamRows, Fault> {
         let log = self.log(stream, shard)?;
+        if let Some(rows) = log.read_recent(from, limits) {
+            return rows;
+        }
         super::blocking(move || log.read(from, limits)).await
     }
 

@@ -9,7 +9,8 @@ use arrow_buffer::{Buffer, OffsetBuffer, ScalarBuffer};
 use engine::batch::Run;
 use engine::fault::Fault;
 use std::fs::File;
-use std::path::PathBuf;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 
 /// Some frames of one segment that lie together.
@@ -17,7 +18,7 @@ struct Block {
     path: PathBuf,
     at: u64,
     len: usize,
-    rows: std::ops::Range<u64>,
+    rows: Range<u64>,
 }
 
 /// Columns under construction.
@@ -42,27 +43,29 @@ impl Log {
             let read = File::open(&block.path)
                 .and_then(|file| read_at_most(&file, &mut bytes, block.at))
                 .map_err(|error| disk::fault(&error, "read a stream", &block.path))?;
-            let mut rest = &bytes[..read];
-            let mut next = None;
-            while columns.rows < limits.rows_max && next.unwrap_or(from) < block.rows.end {
-                let at = next.unwrap_or(block.rows.start);
-                let frame = Frame::read(rest).map_err(|_| {
-                    let why = "the checksum is wrong";
-                    self.damaged(at..block.rows.end, &block.path, why)
-                })?;
-                if frame.header.base != at {
-                    let why = "the offsets do not follow each other";
-                    return Err(self.damaged(at..block.rows.end, &block.path, why));
-                }
-                let more = columns.take(&frame, from.max(at), limits);
-                next = Some(frame.header.end());
-                if !more {
-                    break;
-                }
-                rest = &rest[frame.header.frame_len()..];
-            }
+            columns.take_all(self, &bytes[..read], (block.rows, &block.path), from, limits)?;
         }
         columns.finish()
+    }
+
+    /// The same, without the disk: `None` where memory does not have them. Does not block.
+    pub fn read_recent(&self, from: u64, limits: ReadLimits) -> Option<Result<StreamRows, Fault>> {
+        self.recent.wanted();
+        if from >= self.end() {
+            return Some(Columns::new().finish());
+        }
+        let groups = self.recent.behind(from)?;
+        let mut columns = Columns::new();
+        for group in groups {
+            let from = from.max(group.rows.start);
+            let place = (group.rows.clone(), self.dir.as_path());
+            match columns.take_all(self, &group.bytes, place, from, limits) {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(fault) => return Some(Err(fault)),
+            }
+        }
+        Some(columns.finish())
     }
 
     /// The frames to read for the records from `from` on: at least one frame, and as many more as
@@ -102,6 +105,33 @@ impl Columns {
             runs: Vec::new(),
             rows: 0,
         }
+    }
+
+    /// Takes the records from offset `from` on out of frames that lie together, of which it is said
+    /// what rows they have and where they are; false when a limit is reached.
+    fn take_all(
+        &mut self,
+        log: &Log,
+        mut bytes: &[u8],
+        (rows, path): (Range<u64>, &Path),
+        from: u64,
+        limits: ReadLimits,
+    ) -> Result<bool, Fault> {
+        let mut at = rows.start;
+        while self.rows < limits.rows_max && at < rows.end {
+            let frame = Frame::read(bytes)
+                .map_err(|_| log.damaged(at..rows.end, path, "the checksum is wrong"))?;
+            if frame.header.base != at {
+                let why = "the offsets do not follow each other";
+                return Err(log.damaged(at..rows.end, path, why));
+            }
+            at = frame.header.end();
+            if at > from && !self.take(&frame, from.max(frame.header.base), limits) {
+                return Ok(false);
+            }
+            bytes = &bytes[frame.header.frame_len()..];
+        }
+        Ok(at == rows.end)
     }
 
     /// Takes the records of a frame from offset `from` on; false when a limit is reached.

@@ -176,12 +176,61 @@ async fn small_log(dir: &Path) -> (PathBuf, Vec<u8>, Vec<(usize, usize)>) {
     let mut ends = vec![(0, 0)];
     for (first, all) in [(0, vec!["a", "bb"]), (2, vec!["ccc"]), (3, vec!["d", "e"])] {
         streams.append("s", records(first, &all)).await.unwrap();
-        let bytes = fs::metadata(&path).unwrap().len() as usize;
-        ends.push((bytes, first as usize + all.len()));
+        ends.push((written(&streams), first as usize + all.len()));
     }
     drop(streams);
     let bytes = fs::read(&path).unwrap();
     (path, bytes, ends)
+}
+
+/// Bytes of the records of the last segment; in the file come zeros behind them.
+fn written(streams: &LocalStreams) -> usize {
+    let log = &streams.streams["s"].shards[0].1;
+    log.segments.read().unwrap().last().unwrap().len as usize
+}
+
+/// Killed at any moment: the zeros in front of the next records are cut off, and no record is.
+#[tokio::test]
+async fn zeros_behind_the_records_are_no_damage() {
+    let (dir, copy) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let streams = open(dir.path());
+    let name = format!("{:020}.seg", 0);
+    let shard = |dir: &Path| stream_dir(dir, "s").join("0");
+    for n in 0..5u64 {
+        streams.append("s", records(n, &["text"])).await.unwrap();
+        fs::create_dir_all(shard(copy.path())).unwrap();
+        for file in [name.as_str(), "durable", "../stream.json"] {
+            fs::copy(shard(dir.path()).join(file), shard(copy.path()).join(file)).unwrap();
+        }
+        let path = shard(copy.path()).join(&name);
+        assert!(fs::metadata(&path).unwrap().len() as usize > written(&streams) + 1000);
+        let seen = look(copy.path(), "s").unwrap();
+        assert_eq!(seen[0].end(), n + 1);
+        let opened = open(copy.path());
+        assert_eq!(fs::metadata(&path).unwrap().len() as usize, written(&streams));
+        assert_eq!(texts(&opened, 0, LIMITS).await.len() as u64, n + 1);
+        let appended = opened.append("s", records(n, &["text", "more"])).await.unwrap();
+        assert_eq!((appended.stored, appended.already_stored), (1, 1));
+    }
+    let bytes = written(&streams);
+    drop(streams);
+    assert_eq!(fs::metadata(shard(dir.path()).join(&name)).unwrap().len() as usize, bytes);
+}
+
+/// A segment that is followed by another one ends with its last record, also when nothing closes it.
+#[tokio::test]
+async fn a_segment_that_is_followed_has_no_zeros() {
+    let dir = tempfile::tempdir().unwrap();
+    let streams = open_with(dir.path(), 1, 100).unwrap();
+    for n in 0..3 {
+        streams.append("s", records(n, &["some text of some length"])).await.unwrap();
+    }
+    let log = streams.streams["s"].shards[0].1.clone();
+    let segments = log.segments.read().unwrap().clone();
+    assert_eq!(segments.len(), 3);
+    let size = |n: usize| fs::metadata(&segments[n].path).unwrap().len();
+    assert_eq!((size(0), size(1)), (segments[0].len, segments[1].len));
+    assert!(size(2) > segments[2].len);
 }
 
 /// A crash between write and sync: the file holds any prefix, and the mark lags behind.

@@ -95,8 +95,10 @@ fn run(mut group: Group, mut waiting: mpsc::Receiver<Append>) {
             // A caller that has gone away is told nothing; its records are stored.
             let _ = reply.send(committed.clone().map(|()| appended));
         }
+        // Nobody waits for the mark.
+        let marked = committed.and_then(|()| group.tails.iter_mut().try_for_each(Tail::mark));
         // What the files hold now is not known, so nothing more is written to them.
-        broken = committed.err();
+        broken = marked.err();
     }
 }
 
