@@ -38,8 +38,10 @@ pub async fn read(
     while !body.is_end_stream() {
         let patience = patience(bytes.len() as u64, clock.now_ns() - began_ns, limits.idle);
         let frame = tokio::select! {
+            biased;
             frame = body.frame() => frame,
-            () = clock.sleep(patience) => return Err(too_slow()),
+            // Made only where the body is not there yet.
+            () = async { clock.sleep(patience).await } => return Err(too_slow()),
         };
         let data = match frame {
             None => break,

@@ -2,6 +2,7 @@
 
 use crate::http::connection::Gate;
 use crate::http::holder::holder;
+use engine::ctx::Clock;
 use engine::fault::Fault;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -10,8 +11,8 @@ use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -25,6 +26,8 @@ const BUFFER_BYTES_MAX: usize = 64 << 10;
 const CLOSE: Duration = Duration::from_secs(5);
 /// How long to wait when a connection cannot be accepted (no file descriptors left).
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
+/// The least time between two looks at what a connection waits for.
+const LOOK_MIN: Duration = Duration::from_millis(1);
 
 /// Limits of connections.
 #[derive(Clone, Copy, Debug)]
@@ -197,56 +200,104 @@ async fn connection(
     limits: ConnectionLimits,
     mut phase: watch::Receiver<Phase>,
 ) {
-    let (stage, mut stages) = watch::channel(Stage::Idle);
-    let stage = Arc::new(stage);
+    let watch = Arc::new(Watch::new(gate.clock.clone(), limits));
     let service = {
-        let (gate, stage) = (gate.clone(), stage.clone());
+        let (gate, watch) = (gate.clone(), watch.clone());
         service_fn(move |request| {
-            let (gate, stage) = (gate.clone(), stage.clone());
+            let (gate, watch) = (gate.clone(), watch.clone());
             async move {
-                stage.send_replace(Stage::Busy);
+                watch.enter(Stage::Busy);
                 let answer = gate.answer(request).await;
-                stage.send_replace(Stage::Idle);
+                watch.enter(Stage::Idle);
                 Ok::<_, Infallible>(answer.into_response())
             }
         })
     };
+    let io = TokioIo::new(Watched { stream, watch: watch.clone() });
     let serve = http1::Builder::new()
         .half_close(true)
         .header_read_timeout(None)
         .max_buf_size(BUFFER_BYTES_MAX)
-        .serve_connection(TokioIo::new(Watched { stream, stage }), service);
-    tokio::pin!(serve);
-    let mut closing = false;
+        .serve_connection(io, service);
+    let closing = reached(&mut phase, Phase::Closing);
+    tokio::pin!(serve, closing);
+    let mut look = gate.clock.sleep(watch.next_look());
+    let mut is_closing = false;
     loop {
-        let patience = match *stages.borrow_and_update() {
-            Stage::Idle => Some(limits.idle_timeout),
-            Stage::Head => Some(limits.header_timeout),
-            Stage::Busy => None,
-        };
-        let timeout = async {
-            match patience {
-                Some(patience) => gate.clock.sleep(patience).await,
-                None => std::future::pending().await,
-            }
-        };
         tokio::select! {
+            biased;
             // A broken connection is the client's business; its rows are settled all the same.
             _ = &mut serve => return,
-            _ = stages.changed() => {}
-            () = timeout => return,
-            () = reached(&mut phase, Phase::Closing), if !closing => {
-                closing = true;
+            () = &mut closing, if !is_closing => {
+                is_closing = true;
                 serve.as_mut().graceful_shutdown();
             }
+            () = &mut look => match watch.is_late() {
+                true => return,
+                false => look = gate.clock.sleep(watch.next_look()),
+            },
         }
+    }
+}
+
+/// What a connection waits for, and since when. A request costs no timer: one for each connection
+/// looks now and then, and never later than the time that is to be seen.
+struct Watch {
+    stage: Mutex<(Stage, i64)>,
+    clock: Arc<dyn Clock>,
+    limits: ConnectionLimits,
+}
+
+impl Watch {
+    fn new(clock: Arc<dyn Clock>, limits: ConnectionLimits) -> Watch {
+        let stage = Mutex::new((Stage::Idle, clock.now_ns()));
+        Watch { stage, clock, limits }
+    }
+
+    fn enter(&self, stage: Stage) {
+        *self.stage() = (stage, self.clock.now_ns());
+    }
+
+    /// Bytes have come.
+    fn arrived(&self) {
+        let mut stage = self.stage();
+        if stage.0 == Stage::Idle {
+            *stage = (Stage::Head, self.clock.now_ns());
+        }
+    }
+
+    /// How long the stage may still take; `None` = as long as it wants.
+    fn left(&self) -> Option<Duration> {
+        let (stage, since_ns) = *self.stage();
+        let patience = match stage {
+            Stage::Idle => self.limits.idle_timeout,
+            Stage::Head => self.limits.header_timeout,
+            Stage::Busy => return None,
+        };
+        let passed_ns = u64::try_from(self.clock.now_ns() - since_ns).unwrap_or(0);
+        Some(patience.saturating_sub(Duration::from_nanos(passed_ns)))
+    }
+
+    fn is_late(&self) -> bool {
+        self.left() == Some(Duration::ZERO)
+    }
+
+    /// When to look again: before any stage that begins meanwhile can be over.
+    fn next_look(&self) -> Duration {
+        let any = self.limits.idle_timeout.min(self.limits.header_timeout);
+        // A timer may fire a little early.
+        self.left().unwrap_or(any).min(any).max(LOOK_MIN)
+    }
+
+    fn stage(&self) -> MutexGuard<'_, (Stage, i64)> {
+        self.stage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// A connection that says when the first byte of a request is there.
 struct Watched {
     stream: TcpStream,
-    stage: Arc<watch::Sender<Stage>>,
+    watch: Arc<Watch>,
 }
 
 impl AsyncRead for Watched {
@@ -258,13 +309,7 @@ impl AsyncRead for Watched {
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
         if buffer.filled().len() > before {
-            self.stage.send_if_modified(|stage| {
-                let begins = *stage == Stage::Idle;
-                if begins {
-                    *stage = Stage::Head;
-                }
-                begins
-            });
+            self.watch.arrived();
         }
         read
     }
