@@ -217,7 +217,7 @@ async fn zeros_behind_the_records_are_no_damage() {
     assert_eq!(fs::metadata(shard(dir.path()).join(&name)).unwrap().len() as usize, bytes);
 }
 
-/// A segment that is followed by another one ends with its last record, also when nothing closes it.
+/// A segment that is followed by another one ends with its last record, whoever closes it.
 #[tokio::test]
 async fn a_segment_that_is_followed_has_no_zeros() {
     let dir = tempfile::tempdir().unwrap();
