@@ -1,45 +1,17 @@
 //! One file on its way: what is left of the last chunk, where it stands, its header.
 
-use super::RECORD_MAX;
 use super::header::{Header, names};
-use super::records::{Cut, Cutter, Records, quotes};
-use super::values::{Bad, Fields, Options};
-use crate::json::shape::Shape;
-use arrow_array::{BooleanArray, RecordBatch, RecordBatchOptions};
-use arrow_schema::{Schema, SchemaRef};
-use arrow_select::filter::filter_record_batch;
+use super::part::{Part, Shared};
+use super::records::{Records, single};
+use super::{RECORD_MAX, lines};
+use arrow_array::RecordBatch;
+use arrow_buffer::Buffer;
 use engine::batch::{Resume, RowIds, Rows};
-use engine::fault::{Fault, RowFault};
+use engine::fault::Fault;
 use engine::node::Output;
-use std::collections::BTreeMap;
-use std::ops::Range;
 use std::sync::Arc;
 
-/// Records that leave together at most.
-const ROWS_MAX: usize = 8192;
-
 const BOM: &[u8] = b"\xEF\xBB\xBF";
-
-/// What all files of a decoder share.
-pub struct Shared {
-    /// The fields of the record type.
-    pub shapes: Vec<Shape>,
-    /// The schema of the records.
-    pub schema: SchemaRef,
-    /// How fields are read.
-    pub options: Options,
-    cutter: Cutter,
-    records: Records,
-}
-
-impl Shared {
-    /// For records of these fields.
-    pub fn new(shapes: Vec<Shape>, options: Options) -> Shared {
-        let schema = Arc::new(Schema::new(Shape::arrow(&shapes)));
-        let cutter = Cutter::new(options.delimiter);
-        Shared { shapes, schema, options, cutter, records: Records::default() }
-    }
-}
 
 /// A file, read so far.
 pub struct File {
@@ -54,27 +26,18 @@ pub struct File {
     line: u64,
     /// The number of the next record, from 0.
     record: u64,
-    header: Option<Header>,
+    header: Option<Arc<Header>>,
     /// The header's bytes, for a resume.
     header_bytes: Vec<u8>,
 }
 
-/// Records of one round: those that could be cut are in [`Shared::records`].
-#[derive(Default)]
-struct Round {
-    /// All records of the round, good and bad.
-    total: usize,
-    /// For each record that was cut, its number in the round.
-    index: Vec<usize>,
-    /// Records with a wrong number of fields or an open quote.
-    broken: Vec<(usize, Range<usize>, &'static str, String)>,
-}
-
 impl File {
     /// A file whose first rows these are; goes on where it was resumed.
-    pub fn open(shared: &mut Shared, rows: &Rows) -> Result<File, Fault> {
+    pub fn open(shared: &Shared, rows: &Rows) -> Result<File, Fault> {
+        let mut from = rows.slice(0..0);
+        from.columns = RecordBatch::new_empty(shared.schema.clone());
         let mut file = File {
-            from: rows.slice(0..0),
+            from,
             arrival_ns: rows.ids.arrival_ns().unwrap_or(0),
             carry: Vec::new(),
             offset: 0,
@@ -86,9 +49,7 @@ impl File {
         if let Some(resume) = &rows.resumed {
             (file.offset, file.line, file.record) = (resume.offset, resume.line, resume.record);
             if !resume.state.is_empty() {
-                file.header_bytes = resume.state.clone();
-                let bytes = file.header_bytes.clone();
-                file.read_header(shared, &bytes, &mut 0, true)?;
+                file.read_header(shared, &resume.state, 0, true)?;
             }
         }
         Ok(file)
@@ -108,30 +69,103 @@ impl File {
         &self.from.ids.partition.name
     }
 
-    /// Reads a chunk, or what is left when `last`, and sends its records.
+    /// Cuts a chunk, or what is left when `last`, into records; `None` = it completes none.
     pub fn read(
         &mut self,
-        shared: &mut Shared,
-        chunk: &[u8],
+        shared: &Arc<Shared>,
+        chunk: Buffer,
         last: bool,
-        out: &mut Output,
-    ) -> Result<(), Fault> {
-        let carried = std::mem::take(&mut self.carry);
-        let joined;
-        let bytes = if carried.is_empty() {
-            chunk
-        } else {
-            joined = [&carried[..], chunk].concat();
-            &joined
+    ) -> Result<Option<Part>, Fault> {
+        let (header, chunk, at) = match self.header.clone() {
+            Some(header) => (header, chunk, 0),
+            None => {
+                let chunk = self.join(chunk);
+                let Some((header, at)) = self.find_header(shared, &chunk, last)? else {
+                    self.keep(&chunk, shared.options.delimiter)?;
+                    return Ok(None);
+                };
+                (header, chunk, at)
+            }
         };
-        let at = self.read_bytes(shared, bytes, last, out)?;
-        self.line += memchr::memchr_iter(b'\n', &bytes[..at]).count() as u64;
-        self.offset += at as u64;
-        self.carry = bytes[at..].to_vec();
+        let records = shared.records(header.width);
+        let mut part = Part {
+            shared: shared.clone(),
+            header,
+            from: self.from.clone(),
+            arrival_ns: self.arrival_ns,
+            bytes: chunk,
+            records,
+            first: self.record,
+            line_carried: self.line,
+            line: self.line,
+        };
+        self.cut(&mut part, at, last)?;
+        if part.records.total() == 0 {
+            shared.put_back(part.records);
+            return Ok(None);
+        }
+        self.record += part.records.total() as u64;
+        Ok(Some(part))
+    }
+
+    /// Cuts the bytes of a part from `at` on, and keeps what is not complete.
+    fn cut(&mut self, part: &mut Part, mut at: usize, last: bool) -> Result<(), Fault> {
+        let (bytes, delimiter) = (part.bytes.as_slice(), part.shared.options.delimiter);
+        let carried = self.carry.len();
+        if carried > 0 {
+            let Some(next) = self.cut_carried(&mut part.records, bytes, last, delimiter) else {
+                return self.keep(bytes, delimiter);
+            };
+            at = next;
+            part.line += lines(&self.carry);
+            self.carry.clear();
+        }
+        let done = part.records.cut(bytes, at, last, delimiter);
+        self.line = part.line + lines(&bytes[..done]);
+        self.offset += (carried + done) as u64;
+        self.keep(&bytes[done..], delimiter)
+    }
+
+    /// Cuts the record that was carried over; gives where it ends in the bytes.
+    fn cut_carried(
+        &self,
+        records: &mut Records,
+        bytes: &[u8],
+        last: bool,
+        delimiter: u8,
+    ) -> Option<usize> {
+        let mut joined = self.carry.clone();
+        let mut step = 512;
+        loop {
+            let taken = joined.len() - self.carry.len();
+            let more = step.min(bytes.len() - taken);
+            joined.extend_from_slice(&bytes[taken..taken + more]);
+            let last = last && taken + more == bytes.len();
+            match records.cut_carried(&joined, bytes.len(), last, delimiter) {
+                Some(next) => return Some(next - self.carry.len()),
+                None if taken + more == bytes.len() => return None,
+                None => step *= 8,
+            }
+        }
+    }
+
+    /// Adds bytes to what is carried over.
+    fn keep(&mut self, bytes: &[u8], delimiter: u8) -> Result<(), Fault> {
+        self.carry.extend_from_slice(bytes);
         if self.carry.len() > RECORD_MAX {
-            return Err(self.too_long(shared.options.delimiter));
+            return Err(self.too_long(delimiter));
         }
         Ok(())
+    }
+
+    /// What was carried over and a chunk.
+    fn join(&mut self, chunk: Buffer) -> Buffer {
+        if self.carry.is_empty() {
+            return chunk;
+        }
+        let mut joined = std::mem::take(&mut self.carry);
+        joined.extend_from_slice(&chunk);
+        joined.into()
     }
 
     /// What a file that has ended here lacks, if anything.
@@ -155,172 +189,61 @@ impl File {
     }
 
     /// Sends nothing: a decoder says so in each call.
-    pub fn send_nothing(&self, shared: &Shared, out: &mut Output) {
+    pub fn send_nothing(&self, out: &mut Output) {
         let ids = RowIds::empty(self.from.ids.partition.clone());
-        out.send_made(&self.from, RecordBatch::new_empty(shared.schema.clone()), ids, 0);
+        out.send_made(&self.from, self.from.columns.clone(), ids, 0);
     }
 
-    /// Gives how many of the bytes are done.
-    fn read_bytes(
+    /// Finds the header at the start of the file, and gives the place behind it.
+    fn find_header(
         &mut self,
-        shared: &mut Shared,
+        shared: &Shared,
         bytes: &[u8],
         last: bool,
-        out: &mut Output,
-    ) -> Result<usize, Fault> {
+    ) -> Result<Option<(Arc<Header>, usize)>, Fault> {
         let mut at = 0;
-        if self.header.is_none() {
-            if self.offset == 0 && bytes.starts_with(BOM) {
-                at = BOM.len();
-            } else if self.offset == 0 && !last && BOM.starts_with(bytes) {
-                return Ok(0);
-            }
-            if !self.read_header(shared, bytes, &mut at, last)? {
-                return Ok(if last { bytes.len() } else { 0 });
-            }
+        if self.offset == 0 && bytes.starts_with(BOM) {
+            at = BOM.len();
+        } else if self.offset == 0 && !last && BOM.starts_with(bytes) {
+            return Ok(None);
         }
-        loop {
-            let (round, more) = self.cut(shared, bytes, &mut at, last);
-            if round.total > 0 {
-                self.send(shared, bytes, round, out);
-            }
-            if !more {
-                return Ok(at);
-            }
-        }
+        self.read_header(shared, bytes, at, last)
     }
 
-    /// Reads the header, which begins at `bytes[*at..]`; false where it is not complete.
+    /// Reads the header, which begins at `bytes[at..]`; `None` where it is not complete.
     fn read_header(
         &mut self,
-        shared: &mut Shared,
+        shared: &Shared,
         bytes: &[u8],
-        at: &mut usize,
+        at: usize,
         last: bool,
-    ) -> Result<bool, Fault> {
-        let Shared { cutter, records, shapes, options, .. } = shared;
-        records.clear(bytes.len());
-        let Cut::Record(width) = cutter.next(bytes, at, last, None, records) else {
-            return Ok(false);
-        };
-        let raw = &bytes[records.raw(0)];
-        if quotes(raw, options.delimiter).open {
+    ) -> Result<Option<(Arc<Header>, usize)>, Fault> {
+        let blank = bytes[at..].iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+        let at = at + blank;
+        let options = &shared.options;
+        let found =
+            if at == bytes.len() { None } else { single(bytes, at, last, options.delimiter) };
+        let Some((fields, open, breaks)) = found else { return Ok(None) };
+        if open {
             let message = format!("the header of `{}` has a quote that is not closed", self.name());
             return Err(Fault::service("csv_header", message));
         }
-        let fields = (0..width).map(|field| records.field(0, field, width));
-        let names = names(self.name(), fields, options.encoding)?;
-        let wanted: Vec<&str> = shapes.iter().map(|shape| shape.name.as_str()).collect();
-        self.header = Some(Header::find(self.name(), &names, &wanted)?);
-        self.header_bytes = raw.to_vec();
-        Ok(true)
+        let names = names(self.name(), fields.iter().map(Vec::as_slice), options.encoding)?;
+        let wanted: Vec<&str> = shared.shapes.iter().map(|shape| shape.name.as_str()).collect();
+        let header = Arc::new(Header::find(self.name(), &names, &wanted)?);
+        self.header = Some(header.clone());
+        self.header_bytes = bytes[at..breaks.start].to_vec();
+        Ok(Some((header, breaks.end)))
     }
 
     /// How many columns of the file no field takes.
     pub fn ignored_columns(&self) -> usize {
-        self.header.as_ref().map_or(0, Header::ignored)
-    }
-
-    /// Cuts records until a round is full; false when the bytes are at their end.
-    fn cut(&self, shared: &mut Shared, bytes: &[u8], at: &mut usize, last: bool) -> (Round, bool) {
-        let width = self.header.as_ref().map_or(0, |header| header.width);
-        let Shared { cutter, records, options, .. } = shared;
-        records.clear(0);
-        let mut round = Round::default();
-        while round.total < ROWS_MAX {
-            let open = |raw: &Range<usize>, at: usize| {
-                last && at == bytes.len() && quotes(&bytes[raw.clone()], options.delimiter).open
-            };
-            let broken = match cutter.next(bytes, at, last, Some(width), records) {
-                Cut::Incomplete | Cut::End => return (round, false),
-                Cut::Record(_) if open(&records.raw(records.len() - 1), *at) => {
-                    Some((records.pop(width), None))
-                }
-                Cut::Record(_) => None,
-                Cut::Ragged(_, raw) if open(&raw, *at) => Some((raw, None)),
-                Cut::Ragged(fields, raw) => Some((raw, Some(fields))),
-            };
-            match broken {
-                None => round.index.push(round.total),
-                Some((raw, None)) => {
-                    let raw = raw.start..bytes.len();
-                    let message = "a quote is not closed before the file ends".to_string();
-                    round.broken.push((round.total, raw, "csv_quote", message));
-                }
-                Some((raw, Some(fields))) => {
-                    let word = if fields == 1 { "field" } else { "fields" };
-                    let message = format!("the row has {fields} {word}, the header has {width}");
-                    round.broken.push((round.total, raw, "csv_fields", message));
-                }
-            }
-            round.total += 1;
-        }
-        (round, true)
-    }
-
-    /// Sends the good records of a round and fails the others.
-    fn send(&mut self, shared: &mut Shared, bytes: &[u8], round: Round, out: &mut Output) {
-        let Shared { records, options, shapes, schema, .. } = shared;
-        let header = self.header.as_ref().expect("the header is read first");
-        let mut fields = Fields { records, bytes, header, options, bad: BTreeMap::new() };
-        let columns = fields.columns(shapes);
-        let bad = fields.bad;
-        let count = RecordBatchOptions::new().with_row_count(Some(records.len()));
-        let columns = RecordBatch::try_new_with_options(schema.clone(), columns, &count);
-        let mut columns = columns.expect("the columns have the types of the fields");
-
-        let partition = self.from.ids.partition.clone();
-        let all = RowIds::range(partition, self.record, round.total, self.arrival_ns);
-        self.record += round.total as u64;
-        if bad.is_empty() && round.broken.is_empty() {
-            out.send_made(&self.from, columns, all, round.total as u64);
-            return;
-        }
-        if !bad.is_empty() {
-            let good: BooleanArray =
-                (0..records.len()).map(|row| Some(!bad.contains_key(&row))).collect();
-            columns = filter_record_batch(&columns, &good).expect("one flag a row");
-        }
-        let mut kept = vec![false; round.total];
-        round.index.iter().for_each(|&record| kept[record] = true);
-        bad.keys().for_each(|&row| kept[round.index[row]] = false);
-        let kept = BooleanArray::from(kept);
-        out.send_made(&self.from, columns, all.filter(&kept), round.total as u64);
-        let raws = |row: usize| records.raw(row);
-        out.fail_made(&all, self.faults(bytes, round, bad, raws));
-    }
-
-    /// The failures of a round, in the order of the file.
-    fn faults(
-        &self,
-        bytes: &[u8],
-        round: Round,
-        bad: BTreeMap<usize, Bad>,
-        raws: impl Fn(usize) -> Range<usize>,
-    ) -> Vec<RowFault> {
-        let bad = bad.into_iter().map(|(row, bad)| {
-            let column = Some(bad.column);
-            (round.index[row], raws(row), bad.code, bad.message, column)
-        });
-        let broken = round.broken.iter().cloned();
-        let broken = broken.map(|(row, raw, code, message)| (row, raw, code, message, None));
-        let mut found: Vec<_> = bad.chain(broken).collect();
-        found.sort_by_key(|(row, ..)| *row);
-        let (mut line, mut counted) = (self.line, 0);
-        let faults = found.into_iter().map(|(row, raw, code, message, column)| {
-            line += memchr::memchr_iter(b'\n', &bytes[counted..raw.start]).count() as u64;
-            counted = raw.start;
-            let mut meta = vec![("line", line.to_string()), ("file", self.name().to_string())];
-            meta.extend(column.map(|column| ("column", column)));
-            let message = format!("line {line}: {message}");
-            RowFault { row, code, message, payload: bytes[raw].to_vec(), meta }
-        });
-        faults.collect()
+        self.header.as_ref().map_or(0, |header| header.ignored())
     }
 
     fn too_long(&self, delimiter: u8) -> Fault {
         let (name, line) = (self.name(), self.line);
-        if quotes(&self.carry, delimiter).open {
+        if single(&self.carry, 0, true, delimiter).is_some_and(|(_, open, _)| open) {
             let message = format!("`{name}`: the quote on line {line} is not closed within 8 MiB");
             return Fault::service("csv_quote", message).help("close it, or take it out");
         }

@@ -1,280 +1,278 @@
 //! Bytes to records: where each field of each record stands.
 
-use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
+use super::exact::{self, Exact, unquoted};
+use super::scan::{BREAK, Marks};
 use std::ops::Range;
 
-/// Some records with equally many fields, unescaped.
+/// Some records with equally many fields, and those with another number.
+///
+/// A place is one in the bytes that were cut, or, from their length on, one in a text beside them:
+/// there stand the records that cannot be read in place.
 #[derive(Debug, Default)]
 pub struct Records {
-    /// The text of all fields.
-    text: Vec<u8>,
-    used: usize,
-    /// Where each field ends in the text, record by record.
+    /// How many fields a record has.
+    width: usize,
+    /// The length of the bytes.
+    split: usize,
+    /// The ends of fields, record by record; then what is not cut yet.
+    marks: Marks,
+    /// Where each record begins.
+    starts: Vec<u32>,
+    /// The text beside the bytes.
+    beside: Vec<u8>,
+    /// The records whose text stands beside the bytes, and where they stood.
+    moved: Vec<(u32, Range<u32>)>,
+    /// Records of another width, or with an open quote.
+    pub broken: Vec<Broken>,
     ends: Vec<usize>,
-    /// Where each record begins in the text.
-    starts: Vec<usize>,
-    /// Where each record stands in the bytes, without its line break.
-    raws: Vec<Range<usize>>,
+}
+
+/// A record that has no columns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Broken {
+    /// Its number among all records.
+    pub number: u32,
+    /// Its place.
+    pub raw: Range<u32>,
+    /// How many fields it has; `None` = its last quote is not closed.
+    pub fields: Option<u32>,
 }
 
 impl Records {
-    /// Forgets all records and makes room for those of `bytes` bytes.
-    pub fn clear(&mut self, bytes: usize) {
-        if self.text.len() < bytes {
-            self.text.resize(bytes, 0);
-        }
-        self.used = 0;
-        self.ends.clear();
+    /// Forgets all records; the next ones have `width` fields.
+    pub fn clear(&mut self, width: usize) {
+        self.width = width;
+        self.marks.used = 0;
+        self.marks.returns = false;
         self.starts.clear();
-        self.raws.clear();
+        self.beside.clear();
+        self.moved.clear();
+        self.broken.clear();
     }
 
-    /// Takes the last record out again and gives its place.
-    ///
-    /// # Panics
-    /// Without a record.
-    pub fn pop(&mut self, width: usize) -> Range<usize> {
-        self.used = self.starts.pop().expect("a record to take out");
-        self.ends.truncate(self.ends.len() - width);
-        self.raws.pop().expect("each record has a place")
-    }
-
-    /// How many records.
+    /// How many records, without the broken ones.
     pub fn len(&self) -> usize {
-        self.raws.len()
+        self.starts.len()
     }
 
-    /// No record.
-    pub fn is_empty(&self) -> bool {
-        self.raws.is_empty()
+    /// How many records, with the broken ones.
+    pub fn total(&self) -> usize {
+        self.starts.len() + self.broken.len()
     }
 
-    /// The text of a field; `width` is how many fields each record has.
-    #[inline]
-    pub fn field(&self, record: usize, field: usize, width: usize) -> &[u8] {
-        let at = record * width + field;
-        let start = if field == 0 { self.starts[record] } else { self.ends[at - 1] };
-        &self.text[start..self.ends[at]]
+    /// The text beside the bytes.
+    pub fn beside(&self) -> &[u8] {
+        &self.beside
     }
 
-    /// Where a record stands in the bytes.
-    pub fn raw(&self, record: usize) -> Range<usize> {
-        self.raws[record].clone()
+    /// For each of some records, where it begins and where its fields end.
+    pub fn of(&self, records: Range<usize>) -> (&[u32], &[u32]) {
+        let ends = records.start * self.width..records.end * self.width;
+        (&self.starts[records], &self.marks.ends[ends])
     }
 
-    /// True when all fields are ASCII.
-    pub fn is_ascii(&self) -> bool {
-        self.text[..self.used].is_ascii()
-    }
-}
-
-/// What stands at a place.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Cut {
-    /// A record with this many fields; it was added.
-    Record(usize),
-    /// A record with another number of fields; it was not added.
-    Ragged(usize, Range<usize>),
-    /// A record that goes on behind the end of the bytes.
-    Incomplete,
-    /// Nothing but line breaks.
-    End,
-}
-
-/// Cuts bytes into records.
-#[derive(Debug)]
-pub struct Cutter {
-    reader: Reader,
-    ends: Vec<usize>,
-}
-
-impl Cutter {
-    /// A cutter for fields between `delimiter`.
-    pub fn new(delimiter: u8) -> Cutter {
-        let mut cutter =
-            Cutter { reader: ReaderBuilder::new().delimiter(delimiter).build(), ends: vec![0; 64] };
-        cutter.begin();
-        cutter
+    /// The bytes of a place.
+    pub fn at<'a>(&'a self, bytes: &'a [u8], place: Range<u32>) -> &'a [u8] {
+        let (start, end) = (place.start as usize, place.end as usize);
+        match start < self.split {
+            true => &bytes[start..end],
+            false => &self.beside[start - self.split..end - self.split],
+        }
     }
 
-    /// Begins anew at the start of a record.
-    pub fn begin(&mut self) {
-        self.reader.reset();
-        // A byte order mark counts only at the start of a file, which is the caller's business; a
-        // blank line is no record, and afterwards the reader looks for no mark.
-        let (result, ..) = self.reader.read_record(b"\n", &mut [0; 1], &mut [0; 1]);
-        debug_assert_eq!(result, ReadRecordResult::InputEmpty, "a blank line is no record");
+    /// Where a record stood, without its line break.
+    pub fn raw(&self, record: usize) -> Range<u32> {
+        if let Ok(found) = self.moved.binary_search_by_key(&(record as u32), |moved| moved.0) {
+            return self.moved[found].1.clone();
+        }
+        self.starts[record]..self.marks.ends[(record + 1) * self.width - 1] & !BREAK
     }
 
-    /// Reads the record at `bytes[*at..]` and passes it. `last` = nothing comes behind the bytes;
-    /// `width` = how many fields a record must have to be added, `None` = any.
-    pub fn next(
+    /// Cuts a record whose start was carried over from other bytes: it stands at the start of
+    /// `joined`, which are those and the first of the bytes of length `split`. Gives where it ends
+    /// in `joined`; `None` = it is not complete.
+    pub fn cut_carried(
+        &mut self,
+        joined: &[u8],
+        split: usize,
+        last: bool,
+        delimiter: u8,
+    ) -> Option<usize> {
+        self.split = split;
+        self.cut_exact(joined, 0, last, delimiter, true)
+    }
+
+    /// Cuts all complete records of the bytes from `at` on, and gives where the first begins that
+    /// is not complete. `last` = nothing comes behind the bytes.
+    pub fn cut(&mut self, bytes: &[u8], mut at: usize, last: bool, delimiter: u8) -> usize {
+        self.split = bytes.len();
+        loop {
+            let known = self.marks.scan(bytes, at, delimiter);
+            at = self.take(bytes, at, delimiter);
+            if at == bytes.len() || known == bytes.len() && !last {
+                return at;
+            }
+            while matches!(bytes.get(at), Some(b'\r' | b'\n')) {
+                at += 1;
+            }
+            if at == bytes.len() {
+                return at;
+            }
+            match self.cut_exact(bytes, at, last, delimiter, false) {
+                Some(next) => at = next,
+                None => return at,
+            }
+        }
+    }
+
+    /// Takes the complete records among the marks, and gives the place behind them.
+    fn take(&mut self, bytes: &[u8], mut at: usize, delimiter: u8) -> usize {
+        let width = self.width;
+        let mut to = self.len() * width;
+        let mut from = to;
+        let mut doubled = 0;
+        loop {
+            if self.marks.returns
+                && at > 0
+                && bytes[at - 1] == b'\r'
+                && bytes.get(at) == Some(&b'\n')
+            {
+                at += 1;
+            }
+            let marks = &self.marks.ends[from..self.marks.used];
+            let (last, others) = match marks.get(..width).and_then(<[u32]>::split_last) {
+                Some((last, others)) => (*last, others),
+                None => (0, marks),
+            };
+            let whole = last & BREAK != 0
+                && others.iter().fold(0, |all, mark| all | mark) & BREAK == 0
+                && last != at as u32 | BREAK;
+            if whole {
+                let end = last & !BREAK;
+                if self.marks.doubled.get(doubled).is_some_and(|&place| place < end) {
+                    let passed = self.marks.doubled[doubled..].iter();
+                    doubled += passed.take_while(|&&place| place < end).count();
+                    self.move_record(bytes, at, end, to, delimiter);
+                } else {
+                    if to != from {
+                        self.marks.ends.copy_within(from..from + width, to);
+                    }
+                    self.starts.push(at as u32);
+                }
+                to += width;
+                from += width;
+                at = end as usize + 1;
+                continue;
+            }
+            let Some(fields) = marks.iter().position(|mark| mark & BREAK != 0) else { break };
+            let end = marks[fields] & !BREAK;
+            // A blank line is no record.
+            if end as usize > at {
+                let fields = Some(fields as u32 + 1);
+                let number = self.total() as u32;
+                self.broken.push(Broken { number, raw: at as u32..end, fields });
+            }
+            from += fields + 1;
+            at = end as usize + 1;
+        }
+        self.marks.used = to;
+        at
+    }
+
+    /// Reads a whole record, with quotes in quotes, that stands at `at`, to the marks at `to`.
+    fn move_record(&mut self, bytes: &[u8], at: usize, end: u32, to: usize, delimiter: u8) {
+        let start = self.place();
+        self.ends.clear();
+        let (text, ends) = (&mut self.beside, &mut self.ends);
+        let found = exact::record(&bytes[..end as usize], at, true, delimiter, text, ends);
+        let expected = Exact::Record {
+            fields: self.width,
+            end: end as usize,
+            next: end as usize,
+            open: false,
+        };
+        assert_eq!(found, expected, "both ways find the same record");
+        self.put_ends(to);
+        self.moved.push((self.starts.len() as u32, at as u32..end));
+        self.starts.push(start);
+    }
+
+    /// Cuts the record at `at` byte by byte, and gives the place behind it; `None` = it is not
+    /// complete. `carried` = the bytes are not those that places are of.
+    fn cut_exact(
         &mut self,
         bytes: &[u8],
-        at: &mut usize,
+        at: usize,
         last: bool,
-        width: Option<usize>,
-        records: &mut Records,
-    ) -> Cut {
-        while matches!(bytes.get(*at), Some(b'\r' | b'\n')) {
-            *at += 1;
+        delimiter: u8,
+        carried: bool,
+    ) -> Option<usize> {
+        let start = self.place();
+        self.ends.clear();
+        let (text, ends) = (&mut self.beside, &mut self.ends);
+        let found = exact::record(bytes, at, last, delimiter, text, ends);
+        let Exact::Record { fields, end, next, open } = found else { return None };
+        let end = if open { bytes.len() } else { end };
+        let broken = open || fields != self.width;
+        if broken {
+            self.beside.truncate(start as usize - self.split);
         }
-        if *at == bytes.len() {
-            return Cut::End;
+        let mut raw = at as u32..end as u32;
+        if carried {
+            let start = self.place();
+            self.beside.extend_from_slice(&bytes[at..end]);
+            raw = start..self.place();
         }
-        let start = *at;
-        let (mut read, mut written, mut fields) = (start, records.used, 0);
-        let room = written + bytes.len() - start + 1;
-        if records.text.len() < room {
-            records.text.resize(room, 0);
+        if broken {
+            let (number, fields) = (self.total() as u32, (!open).then_some(fields as u32));
+            self.broken.push(Broken { number, raw, fields });
+            return Some(next);
         }
-        loop {
-            let input = &bytes[read..];
-            let (output, ends) = (&mut records.text[written..], &mut self.ends[fields..]);
-            let (result, nin, nout, nend) = self.reader.read_record(input, output, ends);
-            read += nin;
-            written += nout;
-            fields += nend;
-            match result {
-                ReadRecordResult::Record => break,
-                ReadRecordResult::OutputEndsFull => self.ends.resize(self.ends.len() * 2, 0),
-                ReadRecordResult::InputEmpty if last && !input.is_empty() => {}
-                ReadRecordResult::InputEmpty => {
-                    self.begin();
-                    return Cut::Incomplete;
-                }
-                ReadRecordResult::OutputFull => unreachable!("fields are no longer than records"),
-                ReadRecordResult::End => return Cut::End,
-            }
+        let to = self.len() * self.width;
+        self.put_ends(to);
+        self.marks.used = to + self.width;
+        self.moved.push((self.starts.len() as u32, raw));
+        self.starts.push(start);
+        Some(next)
+    }
+
+    /// Writes the ends of the record that was read last to the marks at `to`.
+    fn put_ends(&mut self, to: usize) {
+        if self.marks.ends.len() < to + self.width {
+            self.marks.ends.resize(to + self.width, 0);
         }
-        *at = read;
-        // At the end of a file a record may have no line break; one inside of quotes is its own.
-        let broken = matches!(bytes[read - 1], b'\r' | b'\n');
-        let end = if broken { read - 1 } else { read };
-        if width.is_some_and(|width| width != fields) {
-            return Cut::Ragged(fields, start..end);
+        for (mark, end) in self.marks.ends[to..].iter_mut().zip(&self.ends) {
+            *mark = (self.split + end) as u32;
         }
-        let base = records.used;
-        records.starts.push(base);
-        records.ends.extend(self.ends[..fields].iter().map(|end| base + end));
-        records.raws.push(start..end);
-        records.used = written;
-        Cut::Record(fields)
+    }
+
+    /// The place of the next text beside the bytes.
+    fn place(&self) -> u32 {
+        let place = self.split + self.beside.len();
+        assert!(place < BREAK as usize, "the places of bytes have 31 bits");
+        place as u32
     }
 }
 
-/// What the bytes of a record say of its quotes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Quotes {
-    /// For each field, whether it is quoted.
-    pub fields: Vec<bool>,
-    /// The last quote is not closed.
-    pub open: bool,
-}
-
-/// Looks at the quotes of a record.
-pub fn quotes(raw: &[u8], delimiter: u8) -> Quotes {
-    let mut found = Quotes::default();
-    let mut at = 0;
-    loop {
-        let quoted = raw.get(at) == Some(&b'"');
-        found.fields.push(quoted);
-        if quoted {
-            at += 1;
-            loop {
-                match memchr::memchr(b'"', &raw[at..]) {
-                    None => {
-                        found.open = true;
-                        return found;
-                    }
-                    Some(quote) if raw.get(at + quote + 1) == Some(&b'"') => at += quote + 2,
-                    Some(quote) => {
-                        at += quote + 1;
-                        break;
-                    }
-                }
-            }
-        }
-        match memchr::memchr(delimiter, &raw[at..]) {
-            None => return found,
-            Some(next) => at += next + 1,
-        }
-    }
+/// The fields of a single record, with whether its last quote is open, and where it ends: without
+/// its line break, and with one byte of it.
+pub fn single(
+    bytes: &[u8],
+    at: usize,
+    last: bool,
+    delimiter: u8,
+) -> Option<(Vec<Vec<u8>>, bool, Range<usize>)> {
+    let (mut text, mut ends) = (Vec::new(), Vec::new());
+    let found = exact::record(bytes, at, last, delimiter, &mut text, &mut ends);
+    let Exact::Record { end, next, open, .. } = found else { return None };
+    let mut start = 0;
+    let fields = ends.iter().map(|&end| {
+        let (field, _) = unquoted(&text[start..end]);
+        start = end + 1;
+        field.to_vec()
+    });
+    Some((fields.collect(), open, end..next))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn cut(bytes: &[u8], last: bool) -> (Vec<Vec<String>>, Cut, usize) {
-        let mut cutter = Cutter::new(b',');
-        let mut records = Records::default();
-        records.clear(bytes.len());
-        let (mut rows, mut at) = (Vec::new(), 0);
-        loop {
-            records.clear(0);
-            match cutter.next(bytes, &mut at, last, None, &mut records) {
-                Cut::Record(width) => {
-                    let field = |field| records.field(0, field, width).to_vec();
-                    let text = |field| String::from_utf8(field).unwrap();
-                    rows.push((0..width).map(field).map(text).collect());
-                }
-                other => return (rows, other, at),
-            }
-        }
-    }
-
-    #[test]
-    fn quotes_breaks_and_blank_lines() {
-        let bytes = b"a,b\r\n\r\n\"x \"\"y\"\"\",\"1,\n2\"\r\n , z \r\nlast,";
-        let (rows, end, at) = cut(bytes, true);
-        assert_eq!(rows, [["a", "b"], ["x \"y\"", "1,\n2"], [" ", " z "], ["last", ""]]);
-        assert_eq!((end, at), (Cut::End, bytes.len()));
-    }
-
-    #[test]
-    fn cut_anywhere_it_says_incomplete_and_goes_on() {
-        let bytes = b"a,b\r\n\"x,\r\n\"\"\",2\r\n3,4\r\n";
-        let (whole, ..) = cut(bytes, true);
-        assert_eq!(whole.len(), 3);
-        for at in 0..=bytes.len() {
-            let (mut rows, _, passed) = cut(&bytes[..at], false);
-            let (rest, ..) = cut(&bytes[passed..], true);
-            rows.extend(rest);
-            assert_eq!(rows, whole, "cut at {at}");
-        }
-    }
-
-    #[test]
-    fn a_mark_in_the_middle_is_text() {
-        let (rows, ..) = cut(b"\xEF\xBB\xBFa,b\n", true);
-        assert_eq!(rows, [["\u{FEFF}a", "b"]]);
-    }
-
-    #[test]
-    fn records_of_another_width_are_not_added() {
-        let mut cutter = Cutter::new(b';');
-        let mut records = Records::default();
-        let bytes = b"1;2\n3\n4;5;6\n7;8";
-        records.clear(bytes.len());
-        let mut at = 0;
-        let mut cuts = Vec::new();
-        for _ in 0..5 {
-            cuts.push(cutter.next(bytes, &mut at, true, Some(2), &mut records));
-        }
-        let expected =
-            [Cut::Record(2), Cut::Ragged(1, 4..5), Cut::Ragged(3, 6..11), Cut::Record(2), Cut::End];
-        assert_eq!(cuts, expected);
-        assert_eq!((records.field(1, 0, 2), records.field(1, 1, 2)), (&b"7"[..], &b"8"[..]));
-        assert_eq!(records.raw(1), 12..15);
-    }
-
-    #[test]
-    fn which_fields_are_quoted() {
-        let found = quotes(br#"a,"b,""c""",,"",d"e"#, b',');
-        assert_eq!(found.fields, [false, true, false, true, false]);
-        assert!(!found.open);
-        assert!(quotes(b"a,\"b\nc,d", b',').open);
-        assert!(quotes(b"\"b\"\"", b',').open);
-    }
-}
+mod tests;

@@ -2,20 +2,23 @@
 
 use super::json_decode::time_format;
 use crate::csv::encoding::Encoding;
-use crate::csv::file::{File, Shared};
-use crate::csv::values::Options;
+use crate::csv::fields::Options;
+use crate::csv::file::File;
+use crate::csv::part::{Part, Shared};
 use crate::json::shape::{Inner, Shape};
 use crate::rows::reads_chunks;
 use arrow_array::cast::AsArray;
+use arrow_buffer::Buffer;
 use dsl::spec::*;
 use dsl::ty::Ty;
 use dsl::value::Value;
 use engine::batch::Rows;
 use engine::ctx::NodeCtx;
 use engine::fault::Fault;
-use engine::node::{Output, Transform};
+use engine::node::{Output, Rest, Transform};
 use engine::registry::Open;
 use engine::summary::Counters;
+use std::sync::Arc;
 
 /// What the node says of itself.
 pub const SPEC: NodeSpec = NodeSpec {
@@ -122,7 +125,7 @@ pub fn open() -> Open {
 }
 
 struct CsvDecode {
-    shared: Shared,
+    shared: Arc<Shared>,
     files: Vec<File>,
     counters: Counters,
 }
@@ -153,7 +156,7 @@ impl CsvDecode {
             null: text("null", "").into_bytes(),
             delimiter: delimiter(&text("delimiter", ","))?,
         };
-        let shared = Shared::new(shapes, options);
+        let shared = Arc::new(Shared::new(shapes, options));
         Ok(CsvDecode { shared, files: Vec::new(), counters: ctx.counters.clone() })
     }
 
@@ -163,7 +166,7 @@ impl CsvDecode {
         if let Some(index) = known {
             return Ok(index);
         }
-        self.files.push(File::open(&mut self.shared, rows)?);
+        self.files.push(File::open(&self.shared, rows)?);
         Ok(self.files.len() - 1)
     }
 }
@@ -181,12 +184,21 @@ fn delimiter(text: &str) -> Result<u8, Fault> {
 
 impl Transform for CsvDecode {
     fn apply(&mut self, rows: Rows, out: &mut Output) -> Result<(), Fault> {
+        match self.begin(rows, out)? {
+            Some(rest) => rest(out),
+            None => Ok(()),
+        }
+    }
+
+    /// Cuts the chunks into records; to make columns of them is the rest.
+    fn begin(&mut self, rows: Rows, out: &mut Output) -> Result<Option<Rest>, Fault> {
         let index = self.file(&rows)?;
-        let (file, shared) = (&mut self.files[index], &mut self.shared);
-        file.send_nothing(shared, out);
+        let file = &mut self.files[index];
+        file.send_nothing(out);
         let headless = file.ignored_columns();
-        for chunk in rows.columns.column(0).as_binary::<i32>().iter().flatten() {
-            file.read(shared, chunk, false, out)?;
+        let mut parts: Vec<Part> = Vec::new();
+        for chunk in chunks(&rows) {
+            parts.extend(file.read(&self.shared, chunk, false)?);
         }
         if file.ignored_columns() > headless {
             self.counters.add("ignored columns", file.ignored_columns() as u64);
@@ -195,14 +207,22 @@ impl Transform for CsvDecode {
         if file.is_open() {
             out.keep();
         }
-        Ok(())
+        if parts.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(Box::new(move |out| {
+            parts.into_iter().for_each(|part| part.send(out));
+            Ok(())
+        })))
     }
 
     fn finish(&mut self, out: &mut Output) -> Result<(), Fault> {
         let alone = self.files.len() == 1;
         for file in &mut self.files {
             if file.is_open() {
-                file.read(&mut self.shared, &[], true, out)?;
+                if let Some(part) = file.read(&self.shared, Buffer::default(), true)? {
+                    part.send(out);
+                }
                 if alone {
                     out.resume_at(file.resume());
                 }
@@ -211,6 +231,15 @@ impl Transform for CsvDecode {
         }
         Ok(())
     }
+}
+
+/// The payloads of some rows; copies nothing.
+fn chunks(rows: &Rows) -> impl Iterator<Item = Buffer> {
+    let payloads = rows.columns.column(0).as_binary::<i32>();
+    payloads.offsets().windows(2).map(|ends| {
+        let (start, end) = (ends[0] as usize, ends[1] as usize);
+        payloads.values().slice_with_length(start, end - start)
+    })
 }
 
 #[cfg(test)]
