@@ -55,6 +55,11 @@ impl Records {
         self.starts.len()
     }
 
+    /// No record, but for broken ones.
+    pub fn is_empty(&self) -> bool {
+        self.starts.is_empty()
+    }
+
     /// How many records, with the broken ones.
     pub fn total(&self) -> usize {
         self.starts.len() + self.broken.len()
