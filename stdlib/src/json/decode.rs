@@ -11,7 +11,7 @@ use super::values;
 use arrow_array::{
     Array, ArrayRef, BinaryArray, BooleanArray, ListArray, MapArray, RecordBatch, StructArray,
 };
-use arrow_buffer::{NullBuffer, OffsetBuffer};
+use arrow_buffer::{BooleanBuffer, NullBuffer, OffsetBuffer};
 use arrow_schema::{DataType, Schema, SchemaRef};
 use arrow_select::filter::filter_record_batch;
 use dsl::ty::RecordTy;
@@ -79,7 +79,7 @@ impl Decoder {
         );
         let columns = columns.expect("the columns have the types of the fields");
         if found.is_empty() {
-            let kept = BooleanArray::from(vec![true; payloads.len()]);
+            let kept = BooleanArray::new(BooleanBuffer::new_set(payloads.len()), None);
             return Decoded { columns, kept, faults: Vec::new(), ignored_keys };
         }
         let kept: BooleanArray =
@@ -153,12 +153,17 @@ impl Pass<'_> {
     /// Scans all payloads: the tokens of all fields, row by row.
     fn objects(&mut self, payloads: &BinaryArray, fields: &[Shape]) -> Vec<Token> {
         let mut tokens = vec![Token::default(); payloads.len() * fields.len()];
-        let valid = std::str::from_utf8(self.text).ok();
-        for (row, span) in payloads.value_offsets().windows(2).enumerate() {
+        let offsets = payloads.value_offsets();
+        let first = offsets[0] as usize;
+        let all = &self.text[first..offsets[payloads.len()] as usize];
+        let valid = std::str::from_utf8(all).ok();
+        for (row, span) in offsets.windows(2).enumerate() {
             let (start, end) = (span[0] as usize, span[1] as usize);
             let bytes = &self.text[start..end];
             let utf8 = match valid {
-                Some(text) => text.is_char_boundary(start) && text.is_char_boundary(end),
+                Some(all) => {
+                    all.is_char_boundary(start - first) && all.is_char_boundary(end - first)
+                }
                 None => std::str::from_utf8(bytes).is_ok(),
             };
             let cells = &mut tokens[row * fields.len()..][..fields.len()];
@@ -194,48 +199,54 @@ impl Pass<'_> {
         fields: &[Shape],
         cells: &mut [Token],
     ) -> Result<(), Bad> {
-        let mut scanner = Scanner::new(&self.text[..end], start);
+        let mut scanner = Scanner::part(self.text, start, end);
         scanner.blanks();
         if self.text.get(scanner.at) != Some(&b'{') || scanner.at == end {
             let token = scanner.value(0).map_err(Bad::Syntax)?;
             return Err(if scanner.at_end() { Bad::Kind(token) } else { behind(scanner.at) });
         }
-        self.object(&mut scanner, 0, fields, cells).map_err(Bad::Syntax)?;
+        self.object(&mut scanner, fields, cells).map_err(Bad::Syntax)?;
         if scanner.at_end() { Ok(()) } else { Err(behind(scanner.at)) }
     }
 
-    /// Scans an object and puts the values of the fields into their cells.
+    /// Scans an object, which begins here, and puts the values of the fields into their cells.
     fn object(
         &mut self,
         scanner: &mut Scanner,
-        depth: usize,
         fields: &[Shape],
         cells: &mut [Token],
     ) -> Result<(), SyntaxError> {
-        let (text, lenient) = (self.text, self.options.lenient);
-        let mut next = 0;
-        let mut ignored = 0;
-        scanner.object(depth, |key, value| {
-            let name = key.bytes(text);
+        let (mut next, mut ignored) = (0, 0);
+        scanner.at += 1;
+        if scanner.eat(b'}') {
+            return Ok(());
+        }
+        loop {
             // Keys mostly come in the order of the type.
-            let plain = key.kind == Kind::Text;
-            let found = if plain && fields.get(next).is_some_and(|it| it.name.as_bytes() == name) {
-                Some((next, true))
-            } else {
-                find(fields, key, text, lenient)
+            let found = match fields.get(next) {
+                Some(field) if scanner.eat_key(&field.key) => Some((next, true)),
+                _ => find(fields, scanner.key()?, self.text, self.options.lenient),
             };
-            let Some((index, exact)) = found else {
-                ignored += 1;
-                return;
-            };
-            next = index + 1;
-            let cell = &mut cells[index];
-            if exact || cell.kind == Kind::Missing || !cell.exact {
-                *cell = Token { exact, ..value };
+            let value = scanner.value(1)?;
+            match found {
+                None => ignored += 1,
+                Some((index, exact)) => {
+                    next = index + 1;
+                    let cell = &mut cells[index];
+                    if exact || cell.kind == Kind::Missing || !cell.exact {
+                        *cell = Token { exact, ..value };
+                    }
+                }
             }
-        })?;
-        self.ignored_keys += ignored;
-        Ok(())
+            if scanner.eat(b',') {
+                continue;
+            }
+            if !scanner.eat(b'}') {
+                return scanner.error("`,` or `}` is missing");
+            }
+            self.ignored_keys += ignored;
+            return Ok(());
+        }
     }
 
     /// Builds the columns of some fields.
@@ -269,7 +280,7 @@ impl Pass<'_> {
             let there = self.expect(shape, Kind::Object, token, row, owner);
             if there {
                 let mut scanner = Scanner::new(self.text, token.start as usize);
-                let scanned = self.object(&mut scanner, 0, fields, inner);
+                let scanned = self.object(&mut scanner, fields, inner);
                 debug_assert!(scanned.is_ok(), "the whole was scanned before");
             } else {
                 inner.fill(Token { kind: Kind::Absent, ..Token::default() });

@@ -21,4 +21,5 @@ pub mod encode;
 mod put;
 pub mod scan;
 pub mod shape;
+mod short;
 mod values;

@@ -1,6 +1,6 @@
 //! The syntax of JSON: where each value begins and ends, and of what kind it is.
 
-use arrow_array::BinaryArray;
+use wide::u8x16;
 
 /// How deep values may be nested.
 pub const DEPTH_MAX: usize = 64;
@@ -60,29 +60,83 @@ pub struct SyntaxError {
     pub what: &'static str,
 }
 
-/// Scans `text[..]`, which is UTF-8.
+/// Scans a part of a text, which is UTF-8.
 #[derive(Clone, Copy, Debug)]
 pub struct Scanner<'a> {
+    /// Up to the end of the part.
     text: &'a [u8],
+    /// The same and what is behind it, so that whole blocks can be looked at.
+    room: &'a [u8],
     /// The next byte.
     pub at: usize,
+}
+
+/// A name as a key: `"name":`, to be compared in one go.
+#[derive(Clone, Debug)]
+pub struct Key {
+    text: Vec<u8>,
+    /// The first 32 bytes, and which of them count; none in a longer one.
+    block: [u128; 2],
+    mask: [u128; 2],
+}
+
+impl Key {
+    /// The key of a name.
+    pub fn new(name: &str) -> Key {
+        let text = match name.bytes().any(is_stop) {
+            // With escapes there are several ways to write it.
+            true => Vec::new(),
+            false => format!("\"{name}\":").into_bytes(),
+        };
+        let (mut block, mut mask) = ([0; 32], [0; 32]);
+        if text.len() <= block.len() {
+            block[..text.len()].copy_from_slice(&text);
+            mask[..text.len()].fill(0xFF);
+        }
+        Key { text, block: halves(&block), mask: halves(&mask) }
+    }
+}
+
+#[inline]
+fn halves(block: &[u8; 32]) -> [u128; 2] {
+    let half = |at: usize| block[at..].first_chunk().map_or(0, |half| u128::from_le_bytes(*half));
+    [half(0), half(16)]
+}
+
+/// True for a byte that is not a string's as it stands: its end, an escape, a control character.
+fn is_stop(byte: u8) -> bool {
+    byte < 0x20 || byte == b'"' || byte == b'\\'
+}
+
+#[inline]
+fn block(text: &[u8], at: usize) -> Option<u8x16> {
+    text.get(at..)?.first_chunk().map(|block| u8x16::new(*block))
 }
 
 impl<'a> Scanner<'a> {
     /// Begins at byte `at`; the text ends where `text` ends.
     pub fn new(text: &'a [u8], at: usize) -> Scanner<'a> {
-        Scanner { text, at }
+        Scanner::part(text, at, text.len())
     }
 
+    /// Begins at byte `at` of a text that ends at `end`.
+    #[inline]
+    pub fn part(text: &'a [u8], at: usize, end: usize) -> Scanner<'a> {
+        Scanner { text: &text[..end], room: text, at }
+    }
+
+    #[inline]
     fn peek(&self) -> Option<u8> {
         self.text.get(self.at).copied()
     }
 
-    fn error<T>(&self, what: &'static str) -> Result<T, SyntaxError> {
+    /// What is wrong at the next byte.
+    pub fn error<T>(&self, what: &'static str) -> Result<T, SyntaxError> {
         Err(SyntaxError { at: self.at, what })
     }
 
     /// Passes blanks.
+    #[inline]
     pub fn blanks(&mut self) {
         while matches!(self.peek(), Some(b' ' | b'\n' | b'\r' | b'\t')) {
             self.at += 1;
@@ -90,11 +144,47 @@ impl<'a> Scanner<'a> {
     }
 
     /// Passes blanks and then `byte`, if it is there.
+    #[inline]
     pub fn eat(&mut self, byte: u8) -> bool {
-        self.blanks();
-        let there = self.peek() == Some(byte);
-        self.at += usize::from(there);
+        // Mostly there is no blank.
+        if self.peek() != Some(byte) {
+            self.blanks();
+            if self.peek() != Some(byte) {
+                return false;
+            }
+        }
+        self.at += 1;
+        true
+    }
+
+    /// Passes blanks and then a key with its colon, if it is this one, written without an escape.
+    #[inline]
+    pub fn eat_key(&mut self, key: &Key) -> bool {
+        if self.peek() != Some(b'"') {
+            self.blanks();
+        }
+        let there = match self.room.get(self.at..).and_then(|rest| rest.first_chunk()) {
+            Some(block) if key.text.len() <= block.len() => {
+                let [low, high] = halves(block);
+                let other =
+                    (low ^ key.block[0]) & key.mask[0] | (high ^ key.block[1]) & key.mask[1];
+                other == 0 && self.at + key.text.len() <= self.text.len()
+            }
+            _ => self.text[self.at..].starts_with(&key.text),
+        };
+        let there = there && !key.text.is_empty();
+        self.at += if there { key.text.len() } else { 0 };
         there
+    }
+
+    /// Passes any key with its colon.
+    pub fn key(&mut self) -> Result<Token, SyntaxError> {
+        self.blanks();
+        if self.peek() != Some(b'"') {
+            return self.error("a key in quotes is missing");
+        }
+        let key = self.string()?;
+        if self.eat(b':') { Ok(key) } else { self.error("`:` is missing") }
     }
 
     /// After blanks, nothing is left.
@@ -104,6 +194,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Passes one value of any kind; `depth` is how deep it stands.
+    #[inline]
     pub fn value(&mut self, depth: usize) -> Result<Token, SyntaxError> {
         self.blanks();
         let start = self.at;
@@ -124,6 +215,7 @@ impl<'a> Scanner<'a> {
         Ok(self.token(kind, start, self.at))
     }
 
+    #[inline]
     fn token(&self, kind: Kind, start: usize, end: usize) -> Token {
         Token { kind, exact: true, start: start as u32, end: end as u32 }
     }
@@ -136,7 +228,42 @@ impl<'a> Scanner<'a> {
         Ok(kind)
     }
 
+    /// Passes a number: a short one at a glance.
+    #[inline]
     fn number(&mut self) -> Result<(), SyntaxError> {
+        match self.short_number() {
+            Some(end) => self.at = end,
+            None => self.long_number()?,
+        }
+        Ok(())
+    }
+
+    /// The end of a number of up to 14 characters without an exponent.
+    #[inline]
+    fn short_number(&self) -> Option<usize> {
+        let start = self.at + usize::from(self.peek() == Some(b'-'));
+        let block = block(self.room, start)?;
+        let digits = block - u8x16::splat(b'0');
+        let is_digit = digits.min(u8x16::splat(9)).simd_eq(digits);
+        // With an end behind the block.
+        let others = !is_digit.to_bitmask() & 0xFFFF | 1 << 16;
+        let points = others & block.simd_eq(u8x16::splat(b'.')).to_bitmask();
+        let whole = others.trailing_zeros() as usize;
+        let mut end = whole;
+        if points >> whole & 1 == 1 {
+            end += 1 + (others >> (whole + 1)).trailing_zeros() as usize;
+        }
+        let zeros = whole > 1 && block.as_array()[0] == b'0';
+        if end >= 16 || whole == 0 || end == whole + 1 || zeros {
+            return None;
+        }
+        let more = matches!(block.as_array()[end], b'.' | b'e' | b'E');
+        let end = start + end;
+        (!more && end <= self.text.len()).then_some(end)
+    }
+
+    #[inline(never)]
+    fn long_number(&mut self) -> Result<(), SyntaxError> {
         self.at += usize::from(self.peek() == Some(b'-'));
         match self.peek() {
             Some(b'0') => self.at += 1,
@@ -162,9 +289,41 @@ impl<'a> Scanner<'a> {
         if self.at == start { self.error("a digit is missing") } else { Ok(()) }
     }
 
+    /// Where the first byte stands from here on that is not a string's as it stands; the end of the
+    /// text where none does.
+    #[inline]
+    fn stop(&self) -> usize {
+        let mut at = self.at;
+        while let Some(block) = block(self.room, at) {
+            let stops = block.simd_eq(u8x16::splat(b'"'))
+                | block.simd_eq(u8x16::splat(b'\\'))
+                | block.min(u8x16::splat(0x1F)).simd_eq(block);
+            let stops = stops.to_bitmask();
+            if stops != 0 {
+                return (at + stops.trailing_zeros() as usize).min(self.text.len());
+            }
+            at += 16;
+        }
+        let rest = self.text.get(at..).unwrap_or_default();
+        rest.iter().position(|&byte| is_stop(byte)).map_or(self.text.len(), |stop| at + stop)
+    }
+
+    /// Passes a string.
+    #[inline]
     fn string(&mut self) -> Result<Token, SyntaxError> {
         self.at += 1;
         let start = self.at;
+        self.at = self.stop();
+        if self.peek() != Some(b'"') {
+            return self.long_string(start);
+        }
+        self.at += 1;
+        Ok(self.token(Kind::Text, start, self.at - 1))
+    }
+
+    /// Passes the rest of a string that began at `start` and holds more than plain text.
+    #[inline(never)]
+    fn long_string(&mut self, start: usize) -> Result<Token, SyntaxError> {
         let mut kind = Kind::Text;
         loop {
             match self.peek() {
@@ -174,7 +333,7 @@ impl<'a> Scanner<'a> {
                     self.escape()?;
                 }
                 Some(0..=0x1F) => return self.error("a control character stands in a string"),
-                Some(_) => self.at += 1,
+                Some(_) => self.at = self.stop(),
                 None => return self.error("a string is not closed"),
             }
         }
@@ -230,14 +389,7 @@ impl<'a> Scanner<'a> {
         self.at += 1;
         if !self.eat(b'}') {
             loop {
-                self.blanks();
-                if self.peek() != Some(b'"') {
-                    return self.error("a key in quotes is missing");
-                }
-                let key = self.string()?;
-                if !self.eat(b':') {
-                    return self.error("`:` is missing");
-                }
+                let key = self.key()?;
                 let value = self.value(depth + 1)?;
                 each(key, value);
                 if self.eat(b'}') {
@@ -309,12 +461,6 @@ pub fn unescape(escaped: &[u8], out: &mut Vec<u8>) {
         out.push(plain);
     }
     out.extend_from_slice(rest);
-}
-
-/// The lines of a text as rows, without their line breaks; blank lines are left out.
-pub fn lines(text: &[u8]) -> BinaryArray {
-    let lines = text.split(|&byte| byte == b'\n');
-    BinaryArray::from_iter_values(lines.filter(|line| !line.trim_ascii().is_empty()))
 }
 
 #[cfg(test)]
@@ -394,12 +540,5 @@ mod tests {
                 serde_json::from_str::<String>(text).unwrap()
             );
         }
-    }
-
-    #[test]
-    fn lines_leave_blanks_out() {
-        let rows: Vec<Vec<u8>> =
-            lines(b"a\n\n \r\nb\r\nc").iter().flatten().map(<[u8]>::to_vec).collect();
-        assert_eq!(rows, [&b"a"[..], b"b\r", b"c"]);
     }
 }

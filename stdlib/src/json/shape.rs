@@ -1,5 +1,6 @@
 //! What a decoder makes of each field: the types of a record, laid out for decoding.
 
+use super::scan::Key;
 use arrow_schema::{DataType, Field, Fields};
 use dsl::ty::{RecordTy, Ty};
 use engine::schema::data_type;
@@ -10,6 +11,8 @@ use std::sync::Arc;
 pub struct Shape {
     /// The field's name, for its key and for messages; that of the list for its items.
     pub name: String,
+    /// The name as a key.
+    pub key: Key,
     /// May be null or missing.
     pub nullable: bool,
     /// The type without `?`, for messages and the values of text types.
@@ -48,6 +51,7 @@ impl Shape {
         };
         Shape {
             name: name.into(),
+            key: Key::new(name),
             nullable: ty.is_nullable(),
             ty: ty.non_null().clone(),
             data_type: data_type(ty),

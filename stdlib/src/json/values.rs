@@ -4,6 +4,7 @@ use super::decode::{Cells, Owner, Pass};
 use super::encode::offset;
 use super::scan::{Kind, Token, unescape};
 use super::shape::Shape;
+use super::short::Short;
 use arrow_array::types::{
     ArrowPrimitiveType, Date32Type, Decimal128Type, DurationNanosecondType, Float64Type, Int64Type,
     TimestampNanosecondType,
@@ -11,7 +12,7 @@ use arrow_array::types::{
 use arrow_array::{
     ArrayRef, BinaryArray, BooleanArray, PrimitiveArray, StringArray, new_null_array,
 };
-use arrow_buffer::{BooleanBuffer, BooleanBufferBuilder, NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::DataType;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -28,28 +29,38 @@ pub(super) fn column(pass: &mut Pass, shape: &Shape, cells: Cells, owner: Owner)
     match &shape.data_type {
         DataType::Utf8 => texts(pass, shape, cells, owner),
         DataType::Binary => bytes(pass, shape, cells, owner),
-        DataType::Int64 => Arc::new(numbers::<Int64Type>(pass, shape, cells, owner, int)),
-        DataType::Float64 => Arc::new(numbers::<Float64Type>(pass, shape, cells, owner, float)),
+        DataType::Int64 => {
+            Arc::new(numbers::<Int64Type>(pass, shape, cells, owner, Short::int, int))
+        }
+        DataType::Float64 => {
+            Arc::new(numbers::<Float64Type>(pass, shape, cells, owner, Short::float, float))
+        }
         DataType::Decimal128(precision, scale) => {
             let (precision, scale) = (*precision, *scale);
             let parse = |pass: &mut Pass, token: Token| exact(pass, token, precision, scale as u8);
-            let array = numbers::<Decimal128Type>(pass, shape, cells, owner, parse);
+            // Above it the longer way decides.
+            let max = u64::try_from(decimal::max(precision)).unwrap_or(u64::MAX >> 1);
+            let quick = |short: Short| short.decimal(usize::from(scale as u8), max);
+            let array = numbers::<Decimal128Type>(pass, shape, cells, owner, quick, parse);
             let array = array.with_precision_and_scale(precision, scale);
             Arc::new(array.expect("a scale fits its precision"))
         }
         DataType::Boolean => {
-            let bits = numbers::<Int64Type>(pass, shape, cells, owner, bool);
+            let bits = numbers::<Int64Type>(pass, shape, cells, owner, |_| None, bool);
             let values = bits.values().iter().map(|&bit| bit != 0).collect::<BooleanBuffer>();
             let (_, _, nulls) = bits.into_parts();
             Arc::new(BooleanArray::new(values, nulls))
         }
         DataType::Timestamp(..) => {
-            let array = numbers::<TimestampNanosecondType>(pass, shape, cells, owner, timestamp);
+            let array =
+                numbers::<TimestampNanosecondType>(pass, shape, cells, owner, |_| None, timestamp);
             Arc::new(array.with_timezone("UTC"))
         }
-        DataType::Date32 => Arc::new(numbers::<Date32Type>(pass, shape, cells, owner, date)),
+        DataType::Date32 => {
+            Arc::new(numbers::<Date32Type>(pass, shape, cells, owner, |_| None, date))
+        }
         DataType::Duration(_) => {
-            Arc::new(numbers::<DurationNanosecondType>(pass, shape, cells, owner, int))
+            Arc::new(numbers::<DurationNanosecondType>(pass, shape, cells, owner, Short::int, int))
         }
         DataType::Null => {
             for row in 0..cells.len {
@@ -73,35 +84,55 @@ pub(super) fn keys(pass: &mut Pass, cells: Cells) -> ArrayRef {
     Arc::new(out.finish(false))
 }
 
+/// A column of numbers: `quick` takes the short ones, `parse` every value.
 fn numbers<T: ArrowPrimitiveType>(
     pass: &mut Pass,
     shape: &Shape,
     cells: Cells,
     owner: Owner,
+    quick: impl Fn(Short) -> Option<T::Native>,
     parse: impl Fn(&mut Pass, Token) -> Parsed<T::Native>,
 ) -> PrimitiveArray<T> {
+    let text = pass.text;
     let mut values: Vec<T::Native> = Vec::with_capacity(cells.len);
     let mut valid = Valid::new(shape.nullable, cells.len);
     for row in 0..cells.len {
         let token = cells.at(row);
-        let value = match parse(pass, token) {
-            Ok(Some(value)) => Some(value),
-            Ok(None) if blank_null(pass, shape, token) => None,
-            Ok(None) => {
-                pass.missing(shape, token, row, owner);
-                None
-            }
-            Err(what) => {
-                if !blank_null(pass, shape, token) {
-                    pass.unfit(shape, token, &what, row, owner);
-                }
-                None
-            }
+        let short = match token.kind {
+            Kind::Number => Short::read(text, token.start as usize, token.end as usize),
+            _ => None,
+        };
+        let value = match short.and_then(&quick) {
+            Some(value) => Some(value),
+            None => number(pass, shape, token, row, owner, &parse),
         };
         valid.push(value.is_some());
         values.push(value.unwrap_or_default());
     }
     PrimitiveArray::new(values.into(), valid.finish())
+}
+
+/// Any value of such a column; `None` = null, or a fault is noted.
+#[inline(never)]
+fn number<T>(
+    pass: &mut Pass,
+    shape: &Shape,
+    token: Token,
+    row: usize,
+    owner: Owner,
+    parse: &impl Fn(&mut Pass, Token) -> Parsed<T>,
+) -> Option<T> {
+    match parse(pass, token) {
+        Ok(Some(value)) => return Some(value),
+        Ok(None) if blank_null(pass, shape, token) => {}
+        Ok(None) => pass.missing(shape, token, row, owner),
+        Err(what) => {
+            if !blank_null(pass, shape, token) {
+                pass.unfit(shape, token, &what, row, owner);
+            }
+        }
+    }
+    None
 }
 
 /// Lenient: an empty text is null where a value that is no text may be null.
@@ -225,8 +256,14 @@ fn bytes(pass: &mut Pass, shape: &Shape, cells: Cells, owner: Owner) -> ArrayRef
 fn texts(pass: &mut Pass, shape: &Shape, cells: Cells, owner: Owner) -> ArrayRef {
     let mut out = Texts::with_capacity(cells.len);
     let formed = matches!(shape.ty, Ty::Literal(_) | Ty::Url | Ty::Uuid);
+    let text = pass.text;
     for row in 0..cells.len {
         let token = cells.at(row);
+        if token.kind == Kind::Text && !formed {
+            out.push(text, token);
+            out.end(true);
+            continue;
+        }
         let start = out.bytes.len();
         let there = push_text(pass, token, &mut out.bytes);
         if !there {
@@ -285,7 +322,22 @@ impl Texts {
         Texts { bytes: Vec::with_capacity(rows * 16), ends, valid: Valid::new(true, rows) }
     }
 
+    /// Appends plain text: as a whole block where something stands behind it.
+    #[inline]
+    fn push(&mut self, text: &[u8], token: Token) {
+        let (start, len) = (token.start as usize, (token.end - token.start) as usize);
+        match text[start..].first_chunk::<32>() {
+            Some(block) if len <= block.len() => {
+                let end = self.bytes.len() + len;
+                self.bytes.extend_from_slice(block);
+                self.bytes.truncate(end);
+            }
+            _ => self.bytes.extend_from_slice(&text[start..start + len]),
+        }
+    }
+
     /// Ends a row.
+    #[inline]
     fn end(&mut self, valid: bool) {
         self.ends.push(offset(self.bytes.len()));
         self.valid.push(valid);
@@ -306,21 +358,28 @@ impl Texts {
 }
 
 /// A null mask on its way; none for what may not be null: there a missing value is a fault.
-struct Valid(Option<BooleanBufferBuilder>);
+struct Valid {
+    /// A bit a row.
+    words: Option<Vec<u64>>,
+    rows: usize,
+}
 
 impl Valid {
     fn new(nullable: bool, rows: usize) -> Valid {
-        Valid(nullable.then(|| BooleanBufferBuilder::new(rows)))
+        Valid { words: nullable.then(|| vec![0; rows.div_ceil(64)]), rows: 0 }
     }
 
+    #[inline]
     fn push(&mut self, valid: bool) {
-        if let Some(mask) = &mut self.0 {
-            mask.append(valid);
+        if let Some(words) = &mut self.words {
+            words[self.rows / 64] |= u64::from(valid) << (self.rows % 64);
+            self.rows += 1;
         }
     }
 
     fn finish(&mut self) -> Option<NullBuffer> {
-        let mask = NullBuffer::new(self.0.as_mut()?.finish());
+        let words = Buffer::from_vec(self.words.take()?);
+        let mask = NullBuffer::new(BooleanBuffer::new(words, 0, self.rows));
         (mask.null_count() > 0).then_some(mask)
     }
 }

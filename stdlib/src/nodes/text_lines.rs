@@ -1,6 +1,7 @@
 //! `text.lines`: cuts text into its lines.
 
 use crate::csv::RECORD_MAX;
+use crate::json::encode::{offset, payload};
 use crate::rows::reads_chunks;
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, BinaryArray, RecordBatch};
@@ -9,7 +10,7 @@ use dsl::spec::*;
 use dsl::ty::Ty;
 use engine::batch::{Partition, Resume, RowIds, Rows};
 use engine::fault::Fault;
-use engine::node::{Output, Transform};
+use engine::node::{Output, Rest, Transform};
 use engine::registry::Open;
 use engine::schema::arrow_schema;
 use std::ops::Range;
@@ -49,15 +50,19 @@ pub fn open() -> Open {
     }))
 }
 
-/// Where the lines of a text stand, without their breaks; blank ones are left out. The second is
-/// where the last line begins that has no break, and its number.
-fn lines(text: &[u8]) -> (Vec<Range<usize>>, usize) {
-    let (mut lines, mut start) = (Vec::new(), 0);
-    for end in memchr::memchr_iter(b'\n', text) {
-        push(text, start..end, &mut lines);
-        start = end + 1;
+/// Rows of one batch at most.
+const ROWS_MAX: usize = 8192;
+
+/// Where the lines of `text` stand from `start` on, without their breaks; blank ones are left out.
+/// Gives where the text goes on that has no break yet.
+fn lines(text: &[u8], start: usize, lines: &mut Vec<Range<usize>>) -> usize {
+    let mut next = start;
+    for end in memchr::memchr_iter(b'\n', &text[start..]) {
+        let end = start + end;
+        push(text, next..end, lines);
+        next = end + 1;
     }
-    (lines, start)
+    next
 }
 
 fn push(text: &[u8], line: Range<usize>, lines: &mut Vec<Range<usize>>) {
@@ -65,18 +70,30 @@ fn push(text: &[u8], line: Range<usize>, lines: &mut Vec<Range<usize>>) {
         Some(plain) => line.start..line.start + plain.len(),
         None => line,
     };
-    if !text[line.clone()].trim_ascii().is_empty() {
+    if !text[line.clone()].iter().all(u8::is_ascii_whitespace) {
         lines.push(line);
     }
 }
 
-fn columns(schema: &SchemaRef, text: &[u8], lines: &[Range<usize>]) -> RecordBatch {
-    let lines = BinaryArray::from_iter_values(lines.iter().map(|line| &text[line.clone()]));
-    let columns = RecordBatch::try_new(schema.clone(), vec![Arc::new(lines)]);
+fn columns(schema: &SchemaRef, first: &[u8], text: &[u8], lines: &[Range<usize>]) -> RecordBatch {
+    let bytes = first.len() + lines.iter().map(Range::len).sum::<usize>();
+    let mut values = Vec::with_capacity(bytes);
+    let mut offsets = Vec::with_capacity(lines.len() + 2);
+    offsets.push(0);
+    if !first.is_empty() {
+        values.extend_from_slice(first);
+        offsets.push(offset(values.len()));
+    }
+    for line in lines {
+        values.extend_from_slice(&text[line.clone()]);
+        offsets.push(offset(values.len()));
+    }
+    let columns = RecordBatch::try_new(schema.clone(), vec![Arc::new(payload(values, offsets))]);
     columns.expect("one column of payload")
 }
 
 /// Each row is a text.
+#[derive(Clone)]
 struct TextLines {
     schema: SchemaRef,
     node: String,
@@ -109,13 +126,18 @@ impl Transform for TextLines {
         let nothing = RowIds::empty(rows.ids.partition.clone());
         out.send_made(&rows, RecordBatch::new_empty(self.schema.clone()), nothing, 0);
         for row in 0..texts.len() {
-            let text = texts.value(row);
-            let (mut lines, rest) = lines(text);
-            push(text, rest..text.len(), &mut lines);
-            let ids = self.ids(&rows, row, lines.len());
-            out.send_made(&rows, columns(&self.schema, text, &lines), ids, lines.len() as u64);
+            let (text, mut found) = (texts.value(row), Vec::new());
+            let rest = lines(text, 0, &mut found);
+            push(text, rest..text.len(), &mut found);
+            let ids = self.ids(&rows, row, found.len());
+            let columns = columns(&self.schema, b"", text, &found);
+            out.send_made(&rows, columns, ids, found.len() as u64);
         }
         Ok(())
+    }
+
+    fn another(&self) -> Option<Box<dyn Transform>> {
+        Some(Box::new(self.clone()))
     }
 }
 
@@ -147,27 +169,92 @@ impl FileText {
         }
     }
 
-    fn read(&mut self, schema: &SchemaRef, chunk: &[u8], last: bool, out: &mut Output) {
-        let text = [&self.carry[..], chunk].concat();
-        let (mut found, mut rest) = lines(&text);
-        self.place.line += memchr::memchr_iter(b'\n', &text).count() as u64;
-        if last {
-            push(&text, rest..text.len(), &mut found);
-            rest = text.len();
-        }
+    /// Takes a chunk: the lines that are complete with it. What is behind them is carried on.
+    fn take(&mut self, chunk: &[u8]) -> Lines {
+        let mut found = Lines { record: self.place.record, ..Lines::default() };
+        let start = match memchr::memchr(b'\n', chunk) {
+            Some(end) if !self.carry.is_empty() => {
+                self.place.offset += self.carry.len() as u64;
+                self.carry.extend_from_slice(&chunk[..end]);
+                found.first = std::mem::take(&mut self.carry);
+                end + 1
+            }
+            _ => 0,
+        };
+        found.trim_first();
+        let rest = lines(chunk, start, &mut found.lines);
+        self.carry.extend_from_slice(&chunk[rest..]);
         self.place.offset += rest as u64;
-        self.carry = text[rest..].to_vec();
-        for lines in found.chunks(8192) {
-            let partition = self.from.ids.partition.clone();
-            let ids = RowIds::range(partition, self.place.record, lines.len(), self.arrival_ns);
-            self.place.record += lines.len() as u64;
-            out.send_made(&self.from, columns(schema, &text, lines), ids, lines.len() as u64);
+        self.place.line += memchr::memchr_iter(b'\n', &chunk[..rest]).count() as u64;
+        self.place.record += found.len() as u64;
+        found
+    }
+
+    /// The last line, which has no break.
+    fn end(&mut self) -> Lines {
+        self.place.offset += self.carry.len() as u64;
+        let first = std::mem::take(&mut self.carry);
+        let mut found = Lines { record: self.place.record, first, ..Lines::default() };
+        found.trim_first();
+        self.place.record += found.len() as u64;
+        found
+    }
+}
+
+/// Lines of a file.
+#[derive(Default)]
+struct Lines {
+    /// The first, where it began in an earlier chunk; empty = there is none.
+    first: Vec<u8>,
+    /// The others, in the chunk.
+    lines: Vec<Range<usize>>,
+    /// The number of the first.
+    record: u64,
+}
+
+impl Lines {
+    fn len(&self) -> usize {
+        usize::from(!self.first.is_empty()) + self.lines.len()
+    }
+
+    /// Takes the end of the first line off, and all of it where it is blank.
+    fn trim_first(&mut self) {
+        let mut line = Vec::new();
+        push(&self.first, 0..self.first.len(), &mut line);
+        self.first.truncate(line.first().map_or(0, |line| line.end));
+    }
+
+    fn send(
+        &self,
+        schema: &SchemaRef,
+        from: &Rows,
+        arrival_ns: i64,
+        chunk: &[u8],
+        out: &mut Output,
+    ) {
+        let (mut first, mut lines, mut record) = (&self.first[..], &self.lines[..], self.record);
+        while !first.is_empty() || !lines.is_empty() {
+            let (now, later) =
+                lines.split_at(lines.len().min(ROWS_MAX - usize::from(!first.is_empty())));
+            let columns = columns(schema, first, chunk, now);
+            let count = columns.num_rows();
+            let ids = RowIds::range(from.ids.partition.clone(), record, count, arrival_ns);
+            out.send_made(from, columns, ids, count as u64);
+            (first, lines, record) = (b"", later, record + count as u64);
         }
     }
 }
 
 impl Transform for FileLines {
     fn apply(&mut self, rows: Rows, out: &mut Output) -> Result<(), Fault> {
+        match self.begin(rows, out)? {
+            Some(rest) => rest(out),
+            None => Ok(()),
+        }
+    }
+
+    /// Finds the lines; they are copied in the rest.
+    fn begin(&mut self, rows: Rows, out: &mut Output) -> Result<Option<Rest>, Fault> {
         let id = rows.ids.partition.id;
         let known = self.files.iter().position(|file| file.from.ids.partition.id == id);
         let index = known.unwrap_or(self.files.len());
@@ -177,9 +264,8 @@ impl Transform for FileLines {
         let file = &mut self.files[index];
         let nothing = RowIds::empty(rows.ids.partition.clone());
         out.send_made(&rows, RecordBatch::new_empty(self.schema.clone()), nothing, 0);
-        for chunk in rows.columns.column(0).as_binary::<i32>().iter().flatten() {
-            file.read(&self.schema, chunk, false, out);
-        }
+        let chunks: BinaryArray = rows.columns.column(0).as_binary().clone();
+        let found: Vec<Lines> = chunks.iter().flatten().map(|chunk| file.take(chunk)).collect();
         if file.carry.len() > RECORD_MAX {
             let (name, line) = (&rows.ids.partition.name, file.place.line);
             let message = format!("`{name}`: line {line} is longer than 8 MiB");
@@ -190,13 +276,23 @@ impl Transform for FileLines {
         if !file.carry.is_empty() {
             out.keep();
         }
-        Ok(())
+        if found.iter().all(|lines| lines.len() == 0) {
+            return Ok(None);
+        }
+        let (schema, from, arrival_ns) = (self.schema.clone(), file.from.clone(), file.arrival_ns);
+        Ok(Some(Box::new(move |out| {
+            for (lines, chunk) in found.iter().zip(chunks.iter().flatten()) {
+                lines.send(&schema, &from, arrival_ns, chunk, out);
+            }
+            Ok(())
+        })))
     }
 
     fn finish(&mut self, out: &mut Output) -> Result<(), Fault> {
         let alone = self.files.len() == 1;
         for file in self.files.iter_mut().filter(|file| !file.carry.is_empty()) {
-            file.read(&self.schema, &[], true, out);
+            let last = file.end();
+            last.send(&self.schema, &file.from, file.arrival_ns, b"", out);
             if alone {
                 out.resume_at(file.place.clone());
             }
@@ -241,6 +337,24 @@ mod tests {
             assert_eq!(whole, [&b"one"[..], b"two", b"three"], "cut at {at}");
             assert_eq!(resumed, whole, "resumed at {at}");
         }
+    }
+
+    #[test]
+    fn a_chunk_of_many_lines_is_several_batches() {
+        let text = "x\n".repeat(2 * ROWS_MAX);
+        let mut node = files();
+        assert!(node.begin(testing::payload(&["a"]), &mut Output::default()).unwrap().is_none());
+        let seen = testing::apply(&mut node, testing::payload(&[&text, " ", "\n\ny\r", "\n"]));
+        let seen = seen.unwrap();
+        let sent: Vec<(usize, Option<u64>)> =
+            seen.sent.iter().map(|(_, rows)| (rows.len(), rows.ids.first())).collect();
+        let max = ROWS_MAX as u64;
+        assert_eq!(sent, [(ROWS_MAX, Some(0)), (ROWS_MAX, Some(max)), (1, Some(2 * max))]);
+        let (_, first) = &seen.sent[0];
+        assert_eq!(testing::payloads(first)[0], b"ax");
+        assert_eq!(seen.payloads(None).last().unwrap(), b"y");
+        assert_eq!(seen.resume.unwrap().line, 2 * max + 4);
+        assert!(!seen.kept);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::*;
 use crate::json::encode::encode;
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Decimal128Type, Int64Type, TimestampNanosecondType};
+use arrow_array::types::{Decimal128Type, Float64Type, Int64Type, TimestampNanosecondType};
 use dsl::ty::{Field, Ty};
 
 fn record(fields: &[(&str, Ty)]) -> RecordTy {
@@ -270,6 +270,157 @@ fn broken_bytes_fail_their_row_alone() {
             let syntax = decoded.faults.iter().any(|fault| fault.code == "json_syntax");
             // A number that no float holds is good JSON here.
             assert!(!valid || !syntax, "{}", String::from_utf8_lossy(&rows[1]));
+        }
+    }
+}
+
+/// Blanks, mostly none.
+fn blank(random: &mut fastrand::Rng) -> &'static str {
+    [" ", "  ", "\t", "\r\n", "", "", "", "", ""][random.usize(..9)]
+}
+
+/// A text without quotes and backslashes in quotes: with or without needless escapes.
+fn quoted(random: &mut fastrand::Rng, text: &str) -> String {
+    if random.bool() {
+        return serde_json::to_string(text).unwrap();
+    }
+    let mut out = String::from("\"");
+    for letter in text.chars() {
+        match random.u8(..3) {
+            0 => letter.encode_utf16(&mut [0; 2]).iter().for_each(|unit| {
+                out += &format!("\\u{unit:04X}");
+            }),
+            _ => out += serde_json::to_string(&letter).unwrap().trim_matches('"'),
+        }
+    }
+    out + "\""
+}
+
+fn number(random: &mut fastrand::Rng) -> String {
+    let digits = random.i64(..) >> random.u32(..64);
+    match random.u8(..6) {
+        0 => format!("{digits}.{}", random.u32(..) >> random.u32(..32)),
+        1 => format!("{digits}e{}", random.i8(-20..20)),
+        2 => format!("{}.{}E+{}", random.u8(..), random.u8(..), random.u8(..20)),
+        3 => format!("{}.{:02}", random.u16(..), random.u8(..100)),
+        _ => digits.to_string(),
+    }
+}
+
+/// One value of each kind that [`plain_types`] has, as JSON.
+fn random_value(random: &mut fastrand::Rng, kind: usize) -> String {
+    let text = |random: &mut fastrand::Rng| {
+        let most = [4, 20, 70][random.usize(..3)];
+        let len = random.usize(..most);
+        let plain = random.u8(..4) > 0;
+        (0..len).map(|_| if plain { random.alphanumeric() } else { random.char(..) }).collect()
+    };
+    match kind {
+        _ if random.u8(..8) == 0 => "null".into(),
+        0 | 4 => {
+            let text: String = text(random);
+            quoted(random, &text.replace(['"', '\\'], "'"))
+        }
+        1 => (random.i64(..) >> random.u32(..64)).to_string(),
+        2 => number(random),
+        3 => random.bool().to_string(),
+        _ => {
+            let (one, two) = (random_value(random, kind % 5), random_value(random, 0));
+            format!("[{{\"a\":{one}}},{}[],{{}},{two}]", blank(random))
+        }
+    }
+}
+
+const NAMES: [&str; 6] =
+    ["t", "int", "a float of a name that is longer than others", "b", "é", "x"];
+
+fn plain_types() -> RecordTy {
+    let types = [Ty::Text, Ty::Int, Ty::Float, Ty::Bool, Ty::Text];
+    let fields = NAMES.iter().zip(types).map(|(name, ty)| (*name, ty.nullable()));
+    record(&fields.collect::<Vec<_>>())
+}
+
+/// An object with some of the fields in any order, some of them twice, and keys of no field, which
+/// are counted.
+fn random_object(random: &mut fastrand::Rng) -> (String, u64) {
+    let mut kinds: Vec<usize> = (0..5).collect();
+    match random.u8(..4) {
+        0 => random.shuffle(&mut kinds),
+        1 => kinds.truncate(random.usize(..5)),
+        2 => (0..3).for_each(|_| kinds.insert(random.usize(..=kinds.len()), random.usize(..7))),
+        _ => {}
+    }
+    let others = kinds.iter().filter(|&&kind| kind >= 5).count() as u64;
+    let mut out = String::from(blank(random)) + "{";
+    for (at, kind) in kinds.into_iter().enumerate() {
+        let key = match random.u8(..10) {
+            0 => quoted(random, NAMES[kind.min(5)]),
+            _ => format!("\"{}\"", NAMES[kind.min(5)]),
+        };
+        let comma = if at > 0 { "," } else { "" };
+        let value = random_value(random, kind);
+        for part in [comma, blank(random), &key, blank(random), ":", blank(random), &value] {
+            out += part;
+        }
+        out += blank(random);
+    }
+    (out + "}" + blank(random), others)
+}
+
+#[test]
+fn random_objects_are_as_serde_reads_them() {
+    let mut random = fastrand::Rng::with_seed(21);
+    for _ in 0..400 {
+        let count = random.usize(1..12);
+        let (rows, others): (Vec<String>, Vec<u64>) =
+            (0..count).map(|_| random_object(&mut random)).unzip();
+        let decoded =
+            decode(&plain_types(), false, &rows.iter().map(|it| &**it).collect::<Vec<_>>());
+        assert!(decoded.faults.is_empty(), "{:?}", decoded.faults);
+        assert_eq!(decoded.ignored_keys, others.iter().sum::<u64>());
+        for (row, text) in rows.iter().enumerate() {
+            let wanted: BTreeMap<String, Box<serde_json::value::RawValue>> =
+                serde_json::from_str(text).unwrap();
+            for (name, column) in NAMES.iter().zip(decoded.columns.columns()) {
+                let wanted = wanted.get(*name).map_or("null", |value| value.get());
+                let mut found = Vec::new();
+                crate::json::encode::ValueWriter::new(column).write(row, &mut found);
+                let found = std::str::from_utf8(&found).unwrap();
+                let value = |text| serde_json::from_str::<serde_json::Value>(text).unwrap();
+                let same = match column.as_primitive_opt::<Float64Type>() {
+                    Some(floats) if wanted != "null" => {
+                        wanted.parse::<f64>().unwrap().to_bits() == floats.value(row).to_bits()
+                    }
+                    _ => value(wanted) == value(found),
+                };
+                assert!(same, "{name}: {found}, and not {wanted} of {text}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_no_json_is_as_serde_sees_it() {
+    let mut random = fastrand::Rng::with_seed(22);
+    for _ in 0..20_000 {
+        let mut rows = vec![random_object(&mut random).0.into_bytes(), b"{\"int\":1}".to_vec()];
+        for _ in 0..random.usize(1..3) {
+            let at = random.usize(..rows[0].len());
+            match random.u8(..3) {
+                0 => rows[0][at] = random.u8(..),
+                1 => rows[0][at] = *random.choice(b"{}[]:,\"\\ .eE-+0123n").unwrap(),
+                _ => rows[0].truncate(at + 1),
+            }
+        }
+        let payloads = BinaryArray::from_iter_values(&rows);
+        let decoded = Decoder::new(&plain_types(), Options::default()).decode(&payloads);
+        assert!(decoded.kept.value(1));
+        let syntax = decoded.faults.iter().any(|fault| fault.code == "json_syntax");
+        match serde_json::from_slice::<serde_json::Value>(&rows[0]) {
+            Ok(_) => assert!(!syntax, "{}", String::from_utf8_lossy(&rows[0])),
+            // A number that no float holds is good JSON here.
+            Err(error) if error.to_string().starts_with("number out of range") => {}
+            Err(_) => assert!(syntax, "{}", String::from_utf8_lossy(&rows[0])),
         }
     }
 }
