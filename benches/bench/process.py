@@ -176,7 +176,9 @@ def _name(argv):
 
 
 def _why(status, timeout_s, used):
-    last = " / ".join((used.err or used.out).strip().splitlines()[-3:])
+    lines = (used.err or used.out).strip().splitlines()
+    errors = [line for line in lines if line.startswith("error")]
+    said = " / ".join(line[:300] for line in (errors or lines)[-3:])
     if status == -signal.SIGKILL:
-        return f"killed, or not started, or over {timeout_s:.0f} s: {last}"
-    return f"exit code {status}: {last}"
+        return f"killed, or not started, or over {timeout_s:.0f} s: {said}"
+    return f"exit code {status}: {said}"
