@@ -3,6 +3,7 @@
 mod place;
 
 use arrow_array::{BinaryArray, RecordBatch};
+use arrow_buffer::{Buffer, OffsetBuffer, ScalarBuffer};
 use async_trait::async_trait;
 use dsl::spec::*;
 use dsl::ty::Ty;
@@ -14,8 +15,9 @@ use engine::node::{Read, Source, SourceRows};
 use engine::registry::Open;
 use engine::schema::arrow_schema;
 use place::{Found, Place};
+use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{Read as _, Seek, SeekFrom};
+use std::io::{ErrorKind, Read as _, Seek, SeekFrom};
 use std::sync::Arc;
 use tokio::task::JoinHandle;
 
@@ -62,6 +64,9 @@ flow example : at_least_once {
 /// Bytes of a chunk.
 const CHUNK: usize = 1 << 20;
 
+/// Chunks that are remembered, to be used again when nothing holds them any more.
+const SPARE_MAX: usize = 8;
+
 /// How it is opened.
 pub fn open() -> Open {
     Open::Source(Box::new(|ctx| {
@@ -84,6 +89,8 @@ struct FileRead {
     resumed: Option<Arc<Resume>>,
     /// The chunk that is being read.
     next: Option<Chunk>,
+    /// The last chunks that were sent, the oldest first.
+    sent: VecDeque<Buffer>,
     ended: bool,
 }
 
@@ -116,6 +123,7 @@ impl FileRead {
             at,
             resumed: resume.map(Arc::new),
             next: None,
+            sent: VecDeque::with_capacity(SPARE_MAX),
             // An empty file is one empty chunk, so that a decoder can say what is missing.
             ended: at > 0 && at == place.length,
             place,
@@ -127,17 +135,40 @@ impl FileRead {
     /// Begins to read the next chunk, off the threads that carry the graph.
     fn read_on(&mut self, mut file: File) {
         let len = (self.place.length - self.at).min(CHUNK as u64);
+        let mut bytes = self.spare();
         self.next = Some(tokio::task::spawn_blocking(move || {
-            let mut bytes = Vec::with_capacity(len as usize);
-            let read = (&mut file).take(len).read_to_end(&mut bytes);
-            (file, read.map(|_| bytes))
+            bytes.resize(len as usize, 0);
+            let read = fill(&mut file, &mut bytes).map(|read| {
+                bytes.truncate(read);
+                bytes
+            });
+            (file, read)
         }));
+    }
+
+    /// Room for a chunk: that of one which nothing holds any more, so that no page of memory is
+    /// given back to the system and asked for again with every chunk.
+    fn spare(&mut self) -> Vec<u8> {
+        for _ in 0..self.sent.len() {
+            let Some(sent) = self.sent.pop_front() else { break };
+            match sent.into_vec::<u8>() {
+                Ok(bytes) => return bytes,
+                Err(held) => self.sent.push_back(held),
+            }
+        }
+        Vec::new()
     }
 
     fn rows(&mut self, chunk: Vec<u8>) -> SourceRows {
         let first = self.at;
         self.at += chunk.len() as u64;
-        let payload = Arc::new(BinaryArray::from_iter_values([chunk]));
+        let chunk = Buffer::from_vec(chunk);
+        if self.sent.len() == SPARE_MAX {
+            self.sent.pop_front();
+        }
+        self.sent.push_back(chunk.clone());
+        let ends = ScalarBuffer::from(vec![0, chunk.len() as i32]);
+        let payload = Arc::new(BinaryArray::new(OffsetBuffer::new(ends), chunk, None));
         let columns = RecordBatch::try_new(arrow_schema(&Ty::Bytes), vec![payload]);
         SourceRows {
             columns: columns.expect("one column of payload"),
@@ -192,6 +223,20 @@ impl Source for FileRead {
         self.ended = true;
         Ok(())
     }
+}
+
+/// Reads until the bytes are full or the file is at its end; gives how many were read.
+fn fill(file: &mut File, bytes: &mut [u8]) -> std::io::Result<usize> {
+    let mut filled = 0;
+    while filled < bytes.len() {
+        match file.read(&mut bytes[filled..]) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
 }
 
 /// Where to begin again without a decoder that knows better.

@@ -1,6 +1,7 @@
 //! Reading, resuming, growing, and what cannot be read.
 
 use super::*;
+use arrow_array::cast::AsArray;
 use engine::testing;
 use std::fs;
 use tempfile::TempDir;
@@ -85,6 +86,24 @@ async fn chunks_then_nothing_again() {
     forgets.run.from_start = true;
     assert_eq!(read(&mut FileRead::open(&forgets).await.unwrap()).await.0.concat(), content);
     assert_eq!(read(&mut disk.open().await).await.0.concat(), content);
+}
+
+#[tokio::test]
+async fn a_chunk_takes_the_place_of_one_that_is_gone() {
+    let disk = Disk::new(&vec![b'x'; 6 * CHUNK + 1]);
+    let mut source = disk.open().await;
+    let mut places = std::collections::BTreeSet::new();
+    let mut held = Vec::new();
+    while let Read::Rows(rows) = source.read().await.unwrap() {
+        let chunk = rows.columns.column(0).as_binary::<i32>().value(0).to_vec();
+        assert!(chunk.iter().all(|&byte| byte == b'x'));
+        places.insert(rows.columns.column(0).as_binary::<i32>().value(0).as_ptr() as usize);
+        if held.is_empty() {
+            held.push(rows);
+        }
+    }
+    assert_eq!(testing::payloads(&testing::rows(held.remove(0).columns))[0].len(), CHUNK);
+    assert!(places.len() <= 3, "one held, one in use, one being read: {}", places.len());
 }
 
 #[tokio::test]
