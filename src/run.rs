@@ -26,6 +26,9 @@ use stdlib::service::local;
 const CHANNEL_BATCHES: usize = 4;
 /// Rows that a source may have on their way, at most.
 const IN_FLIGHT_ROWS_MAX: u64 = 262_144;
+/// Threads that wait for the disk, at most. Each keeps memory for its next work, so a run does not
+/// take more the longer it lasts; and a disk is not faster for more of them.
+const DISK_THREADS_MAX: usize = 8;
 /// How long a stopped run may take to store what is in flight.
 const DRAIN: Duration = Duration::from_secs(30);
 
@@ -41,7 +44,8 @@ pub fn run(args: &RunArgs, io: &mut Io) -> Result<Exit, Stop> {
     }
     let dir = local_dir(&plan)?.to_owned();
     local::add_deliveries(&mut plan);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.enable_all().max_blocking_threads(DISK_THREADS_MAX).build();
     let runtime = runtime.map_err(|error| {
         Stop::said(Exit::Failed, format!("cannot start the threads of the run: {error}"))
     })?;
