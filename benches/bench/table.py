@@ -18,12 +18,14 @@ def section(part):
     if not part["programs"]:
         return "\n".join(lines)
     head = "".join(f"{heading:>{CELL}}" for _, heading, _ in columns)
-    room = WIDTH - 2 - NAME - CELL * len(columns) - 3
-    lines.append(f"  {'':<{NAME}}{head}")
-    lines.append(f"  {'─' * (NAME + CELL * len(columns))}")
+    longest = max(len(name) for name in part["programs"]) + 2
+    wide = max(NAME, min(longest, WIDTH - 4 - CELL * len(columns)))
+    room = WIDTH - 2 - wide - CELL * len(columns) - 3
+    lines.append(f"  {'':<{wide}}{head}")
+    lines.append(f"  {'─' * (wide + CELL * len(columns))}")
     for name, mine in part["programs"].items():
         cells = "".join(f"{number(mine.get(key), digits):>{CELL}}" for key, _, digits in columns)
-        lines.append(f"  {_short(name):<{NAME}}{cells}{_bar(part, mine, room)}".rstrip())
+        lines.append(f"  {_short(name, wide):<{wide}}{cells}{_bar(part, mine, room)}".rstrip())
         if _troubled(mine):
             lines += _wrapped(mine["state"])
     return "\n".join(lines)
@@ -94,8 +96,8 @@ def _bar(part, mine, room):
     return "  " + "█" * (eighths // 8) + BLOCKS[eighths % 8].strip()
 
 
-def _short(name):
-    return name if len(name) < NAME else name[:NAME - 2] + "…"
+def _short(name, wide):
+    return name if len(name) < wide else name[:wide - 2] + "…"
 
 
 def _wrapped(text):
