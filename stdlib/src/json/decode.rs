@@ -5,6 +5,7 @@
 //! stands; then every column is built in one loop. Of several equal keys the last counts. Keys
 //! that the type does not name are left out and counted.
 
+use super::plain;
 use super::scan::{Kind, Scanner, SyntaxError, Token};
 use super::shape::{Inner, Shape};
 use super::values;
@@ -36,6 +37,8 @@ pub struct Decoder {
     fields: Vec<Shape>,
     schema: SchemaRef,
     options: Options,
+    /// Room for those of a call.
+    tokens: Vec<Token>,
 }
 
 /// The records of some payloads.
@@ -56,7 +59,7 @@ impl Decoder {
     pub fn new(record: &RecordTy, options: Options) -> Decoder {
         let fields = Shape::fields(record);
         let schema = Arc::new(Schema::new(Shape::arrow(&fields)));
-        Decoder { fields, schema, options }
+        Decoder { fields, schema, options, tokens: Vec::new() }
     }
 
     /// The schema of what it makes.
@@ -69,8 +72,8 @@ impl Decoder {
         let text = payloads.value_data();
         let mut pass =
             Pass { text, options: &mut self.options, faults: BTreeMap::new(), ignored_keys: 0 };
-        let tokens = pass.objects(payloads, &self.fields);
-        let columns = pass.columns(&self.fields, &tokens, payloads.len(), Owner::Row);
+        pass.objects(payloads, &self.fields, &mut self.tokens);
+        let columns = pass.columns(&self.fields, &self.tokens, payloads.len(), Owner::Row);
         let (found, ignored_keys) = (pass.faults, pass.ignored_keys);
         let columns = RecordBatch::try_new_with_options(
             self.schema.clone(),
@@ -113,11 +116,12 @@ pub(super) struct Cells<'a> {
     pub len: usize,
 }
 
-impl Cells<'_> {
-    /// The value of a row.
+impl<'a> Cells<'a> {
+    /// All values with their rows.
     #[inline]
-    pub fn at(&self, row: usize) -> Token {
-        self.tokens[self.first + row * self.step]
+    pub fn iter(self) -> impl Iterator<Item = (usize, Token)> + use<'a> {
+        let rows = self.tokens.chunks_exact(self.step).take(self.len);
+        rows.enumerate().map(move |(row, cells)| (row, cells[self.first]))
     }
 }
 
@@ -151,8 +155,9 @@ pub(super) struct Pass<'a> {
 
 impl Pass<'_> {
     /// Scans all payloads: the tokens of all fields, row by row.
-    fn objects(&mut self, payloads: &BinaryArray, fields: &[Shape]) -> Vec<Token> {
-        let mut tokens = vec![Token::default(); payloads.len() * fields.len()];
+    fn objects(&mut self, payloads: &BinaryArray, fields: &[Shape], tokens: &mut Vec<Token>) {
+        tokens.resize(payloads.len() * fields.len(), Token::default());
+        let mut plain = true;
         let offsets = payloads.value_offsets();
         let first = offsets[0] as usize;
         let all = &self.text[first..offsets[payloads.len()] as usize];
@@ -167,6 +172,14 @@ impl Pass<'_> {
                 None => std::str::from_utf8(bytes).is_ok(),
             };
             let cells = &mut tokens[row * fields.len()..][..fields.len()];
+            // Where the last one was not plain, this one is hardly either.
+            if utf8 && (plain || row % 16 == 0) {
+                plain = plain::object(self.text, start, end, fields, cells);
+                if plain {
+                    continue;
+                }
+            }
+            cells.fill(Token::default());
             let scanned = if utf8 {
                 self.payload(start, end, fields, cells)
             } else {
@@ -188,7 +201,6 @@ impl Pass<'_> {
                 self.faults.insert(row, Fault { code, message, field: None });
             }
         }
-        tokens
     }
 
     /// Scans one payload: an object and nothing behind it.
@@ -274,8 +286,7 @@ impl Pass<'_> {
     fn record(&mut self, shape: &Shape, fields: &[Shape], cells: Cells, owner: Owner) -> ArrayRef {
         let mut tokens = vec![Token::default(); cells.len * fields.len()];
         let mut valid = Vec::with_capacity(cells.len);
-        for row in 0..cells.len {
-            let token = cells.at(row);
+        for (row, token) in cells.iter() {
             let inner = &mut tokens[row * fields.len()..][..fields.len()];
             let there = self.expect(shape, Kind::Object, token, row, owner);
             if there {
@@ -298,8 +309,7 @@ impl Pass<'_> {
         let DataType::List(field) = &shape.data_type else { unreachable!("a list's type") };
         let mut tokens = Vec::new();
         let (mut lengths, mut owners, mut valid) = (Vec::new(), Vec::new(), Vec::new());
-        for row in 0..cells.len {
-            let token = cells.at(row);
+        for (row, token) in cells.iter() {
             let before = tokens.len();
             let there = self.expect(shape, Kind::Array, token, row, owner);
             if there {
@@ -324,8 +334,7 @@ impl Pass<'_> {
         let DataType::Struct(entries) = field.data_type() else { unreachable!("a map's entries") };
         let (mut keys, mut tokens): (Vec<Token>, Vec<Token>) = (Vec::new(), Vec::new());
         let (mut lengths, mut owners, mut valid) = (Vec::new(), Vec::new(), Vec::new());
-        for row in 0..cells.len {
-            let token = cells.at(row);
+        for (row, token) in cells.iter() {
             let before = keys.len();
             let there = self.expect(shape, Kind::Object, token, row, owner);
             if there {

@@ -18,6 +18,7 @@
 
 pub mod decode;
 pub mod encode;
+mod plain;
 mod put;
 pub mod scan;
 pub mod shape;

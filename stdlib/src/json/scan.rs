@@ -74,32 +74,46 @@ pub struct Scanner<'a> {
 /// A name as a key: `"name":`, to be compared in one go.
 #[derive(Clone, Debug)]
 pub struct Key {
+    /// Empty where there are several ways to write it.
     text: Vec<u8>,
-    /// The first 32 bytes, and which of them count; none in a longer one.
-    block: [u128; 2],
-    mask: [u128; 2],
+    /// It again, up to 32 bytes.
+    halves: [u8x16; 2],
+    /// The bits of these bytes; none in a longer one.
+    mask: u32,
 }
 
 impl Key {
     /// The key of a name.
     pub fn new(name: &str) -> Key {
         let text = match name.bytes().any(is_stop) {
-            // With escapes there are several ways to write it.
             true => Vec::new(),
             false => format!("\"{name}\":").into_bytes(),
         };
-        let (mut block, mut mask) = ([0; 32], [0; 32]);
-        if text.len() <= block.len() {
-            block[..text.len()].copy_from_slice(&text);
-            mask[..text.len()].fill(0xFF);
-        }
-        Key { text, block: halves(&block), mask: halves(&mask) }
+        let mut block = [0; 32];
+        let len = if text.len() <= block.len() { text.len() } else { 0 };
+        block[..len].copy_from_slice(&text[..len]);
+        Key { text, halves: halves(&block), mask: ((1u64 << len) - 1) as u32 }
+    }
+
+    /// How many bytes it has.
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        self.text.len()
+    }
+
+    /// True where a text begins with it that goes on for 32 bytes.
+    #[inline(always)]
+    pub(super) fn begins(&self, text: &[u8; 32]) -> bool {
+        let [low, high] = halves(text);
+        let same = low.simd_eq(self.halves[0]).to_bitmask()
+            | high.simd_eq(self.halves[1]).to_bitmask() << 16;
+        same & self.mask == self.mask && self.mask != 0
     }
 }
 
-#[inline]
-fn halves(block: &[u8; 32]) -> [u128; 2] {
-    let half = |at: usize| block[at..].first_chunk().map_or(0, |half| u128::from_le_bytes(*half));
+#[inline(always)]
+fn halves(block: &[u8; 32]) -> [u8x16; 2] {
+    let half = |at: usize| u8x16::new(block[at..].first_chunk().copied().unwrap_or_default());
     [half(0), half(16)]
 }
 
@@ -108,9 +122,38 @@ fn is_stop(byte: u8) -> bool {
     byte < 0x20 || byte == b'"' || byte == b'\\'
 }
 
-#[inline]
-fn block(text: &[u8], at: usize) -> Option<u8x16> {
-    text.get(at..)?.first_chunk().map(|block| u8x16::new(*block))
+/// Which bytes of a text are not a string's as they stand: a bit for each.
+#[inline(always)]
+pub(super) fn stops(text: &[u8; 32]) -> u32 {
+    let bits = |block: u8x16| {
+        let stops = block.simd_eq(u8x16::splat(b'"'))
+            | block.simd_eq(u8x16::splat(b'\\'))
+            | block.min(u8x16::splat(0x1F)).simd_eq(block);
+        stops.to_bitmask()
+    };
+    let [low, high] = halves(text);
+    bits(low) | bits(high) << 16
+}
+
+/// How long a number without sign and exponent is that `text` begins with; `None` where it is no
+/// number or goes on to the end of `text`.
+#[inline(always)]
+pub(super) fn short_number(text: &[u8; 16]) -> Option<usize> {
+    let block = u8x16::new(*text);
+    let digits = block - u8x16::splat(b'0');
+    let is_digit = digits.min(u8x16::splat(9)).simd_eq(digits);
+    // With an end behind the block.
+    let others = !is_digit.to_bitmask() & 0xFFFF | 1 << 16;
+    let points = others & block.simd_eq(u8x16::splat(b'.')).to_bitmask();
+    let whole = others.trailing_zeros() as usize;
+    let second = (others & (others - 1)).trailing_zeros() as usize;
+    // No branches: which numbers have a point is not to be foreseen.
+    let end = if points >> whole & 1 == 1 { second } else { whole };
+    let zeros = (whole > 1) & (text[0] == b'0');
+    if (end >= 16) | (whole == 0) | (end == whole + 1) | zeros {
+        return None;
+    }
+    (!matches!(text[end], b'.' | b'e' | b'E')).then_some(end)
 }
 
 impl<'a> Scanner<'a> {
@@ -164,16 +207,11 @@ impl<'a> Scanner<'a> {
             self.blanks();
         }
         let there = match self.room.get(self.at..).and_then(|rest| rest.first_chunk()) {
-            Some(block) if key.text.len() <= block.len() => {
-                let [low, high] = halves(block);
-                let other =
-                    (low ^ key.block[0]) & key.mask[0] | (high ^ key.block[1]) & key.mask[1];
-                other == 0 && self.at + key.text.len() <= self.text.len()
-            }
-            _ => self.text[self.at..].starts_with(&key.text),
+            Some(block) if key.len() <= block.len() => key.begins(block),
+            _ => key.len() > 0 && self.text[self.at..].starts_with(&key.text),
         };
-        let there = there && !key.text.is_empty();
-        self.at += if there { key.text.len() } else { 0 };
+        let there = there && self.at + key.len() <= self.text.len();
+        self.at += if there { key.len() } else { 0 };
         there
     }
 
@@ -231,35 +269,13 @@ impl<'a> Scanner<'a> {
     /// Passes a number: a short one at a glance.
     #[inline]
     fn number(&mut self) -> Result<(), SyntaxError> {
-        match self.short_number() {
-            Some(end) => self.at = end,
-            None => self.long_number()?,
+        let start = self.at + usize::from(self.peek() == Some(b'-'));
+        let block = self.room.get(start..).and_then(|rest| rest.first_chunk());
+        match block.and_then(short_number) {
+            Some(len) if start + len <= self.text.len() => self.at = start + len,
+            _ => self.long_number()?,
         }
         Ok(())
-    }
-
-    /// The end of a number of up to 14 characters without an exponent.
-    #[inline]
-    fn short_number(&self) -> Option<usize> {
-        let start = self.at + usize::from(self.peek() == Some(b'-'));
-        let block = block(self.room, start)?;
-        let digits = block - u8x16::splat(b'0');
-        let is_digit = digits.min(u8x16::splat(9)).simd_eq(digits);
-        // With an end behind the block.
-        let others = !is_digit.to_bitmask() & 0xFFFF | 1 << 16;
-        let points = others & block.simd_eq(u8x16::splat(b'.')).to_bitmask();
-        let whole = others.trailing_zeros() as usize;
-        let mut end = whole;
-        if points >> whole & 1 == 1 {
-            end += 1 + (others >> (whole + 1)).trailing_zeros() as usize;
-        }
-        let zeros = whole > 1 && block.as_array()[0] == b'0';
-        if end >= 16 || whole == 0 || end == whole + 1 || zeros {
-            return None;
-        }
-        let more = matches!(block.as_array()[end], b'.' | b'e' | b'E');
-        let end = start + end;
-        (!more && end <= self.text.len()).then_some(end)
     }
 
     #[inline(never)]
@@ -294,15 +310,12 @@ impl<'a> Scanner<'a> {
     #[inline]
     fn stop(&self) -> usize {
         let mut at = self.at;
-        while let Some(block) = block(self.room, at) {
-            let stops = block.simd_eq(u8x16::splat(b'"'))
-                | block.simd_eq(u8x16::splat(b'\\'))
-                | block.min(u8x16::splat(0x1F)).simd_eq(block);
-            let stops = stops.to_bitmask();
+        while let Some(block) = self.room.get(at..).and_then(|rest| rest.first_chunk()) {
+            let stops = stops(block);
             if stops != 0 {
                 return (at + stops.trailing_zeros() as usize).min(self.text.len());
             }
-            at += 16;
+            at += block.len();
         }
         let rest = self.text.get(at..).unwrap_or_default();
         rest.iter().position(|&byte| is_stop(byte)).map_or(self.text.len(), |stop| at + stop)

@@ -20,7 +20,7 @@ pub struct Short {
 impl Short {
     /// Reads `text[start..end]`. `None` where it takes longer: more digits, an exponent, no number,
     /// or too close to the end of `text`.
-    #[inline]
+    #[inline(always)]
     pub fn read(text: &[u8], start: usize, end: usize) -> Option<Short> {
         let block = text.get(start..)?.first_chunk::<16>()?;
         let negative = block[0] == b'-';
@@ -68,7 +68,7 @@ impl Short {
 }
 
 /// The number of `len` digits at `at`, one to eight; `None` for anything else.
-#[inline]
+#[inline(always)]
 fn eight(text: &[u8], at: usize, len: usize) -> Option<u64> {
     let digits = u64::from_le_bytes(*text.get(at..)?.first_chunk()?) ^ ZEROS;
     // The last digit in the highest byte, zeros below the first.

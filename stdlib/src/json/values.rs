@@ -63,10 +63,8 @@ pub(super) fn column(pass: &mut Pass, shape: &Shape, cells: Cells, owner: Owner)
             Arc::new(numbers::<DurationNanosecondType>(pass, shape, cells, owner, Short::int, int))
         }
         DataType::Null => {
-            for row in 0..cells.len {
-                if cells.at(row).kind != Kind::Null {
-                    pass.missing(shape, cells.at(row), row, owner);
-                }
+            for (row, token) in cells.iter().filter(|(_, token)| token.kind != Kind::Null) {
+                pass.missing(shape, token, row, owner);
             }
             new_null_array(&DataType::Null, cells.len)
         }
@@ -76,15 +74,16 @@ pub(super) fn column(pass: &mut Pass, shape: &Shape, cells: Cells, owner: Owner)
 
 /// The keys of a map.
 pub(super) fn keys(pass: &mut Pass, cells: Cells) -> ArrayRef {
-    let mut out = Texts::with_capacity(cells.len);
-    for row in 0..cells.len {
-        push_string(pass, cells.at(row), &mut out.bytes);
+    let mut out = Texts::with_capacity(cells.len, false);
+    for (_, token) in cells.iter() {
+        push_string(pass, token, &mut out.bytes);
         out.end(true);
     }
-    Arc::new(out.finish(false))
+    Arc::new(out.finish())
 }
 
 /// A column of numbers: `quick` takes the short ones, `parse` every value.
+#[inline(never)]
 fn numbers<T: ArrowPrimitiveType>(
     pass: &mut Pass,
     shape: &Shape,
@@ -96,8 +95,7 @@ fn numbers<T: ArrowPrimitiveType>(
     let text = pass.text;
     let mut values: Vec<T::Native> = Vec::with_capacity(cells.len);
     let mut valid = Valid::new(shape.nullable, cells.len);
-    for row in 0..cells.len {
-        let token = cells.at(row);
+    for (row, token) in cells.iter() {
         let short = match token.kind {
             Kind::Number => Short::read(text, token.start as usize, token.end as usize),
             _ => None,
@@ -232,10 +230,9 @@ fn date(pass: &mut Pass, token: Token) -> Parsed<i32> {
 }
 
 fn bytes(pass: &mut Pass, shape: &Shape, cells: Cells, owner: Owner) -> ArrayRef {
-    let mut out = Texts::with_capacity(cells.len);
+    let mut out = Texts::with_capacity(cells.len, shape.nullable);
     let mut unescaped = Vec::new();
-    for row in 0..cells.len {
-        let token = cells.at(row);
+    for (row, token) in cells.iter() {
         let there = matches!(token.kind, Kind::Text | Kind::Escaped);
         if there {
             unescaped.clear();
@@ -249,16 +246,16 @@ fn bytes(pass: &mut Pass, shape: &Shape, cells: Cells, owner: Owner) -> ArrayRef
         }
         out.end(there);
     }
-    let nulls = out.nulls(shape.nullable);
+    let nulls = out.valid.finish();
     Arc::new(BinaryArray::new(out.offsets(), out.bytes.into(), nulls))
 }
 
+#[inline(never)]
 fn texts(pass: &mut Pass, shape: &Shape, cells: Cells, owner: Owner) -> ArrayRef {
-    let mut out = Texts::with_capacity(cells.len);
+    let mut out = Texts::with_capacity(cells.len, shape.nullable);
     let formed = matches!(shape.ty, Ty::Literal(_) | Ty::Url | Ty::Uuid);
     let text = pass.text;
-    for row in 0..cells.len {
-        let token = cells.at(row);
+    for (row, token) in cells.iter() {
         if token.kind == Kind::Text && !formed {
             out.push(text, token);
             out.end(true);
@@ -276,7 +273,7 @@ fn texts(pass: &mut Pass, shape: &Shape, cells: Cells, owner: Owner) -> ArrayRef
         }
         out.end(there);
     }
-    Arc::new(out.finish(shape.nullable))
+    Arc::new(out.finish())
 }
 
 /// Appends a value's text; false where it has none.
@@ -316,10 +313,10 @@ struct Texts {
 }
 
 impl Texts {
-    fn with_capacity(rows: usize) -> Texts {
+    fn with_capacity(rows: usize, nullable: bool) -> Texts {
         let mut ends = Vec::with_capacity(rows + 1);
         ends.push(0);
-        Texts { bytes: Vec::with_capacity(rows * 16), ends, valid: Valid::new(true, rows) }
+        Texts { bytes: Vec::with_capacity(rows * 16), ends, valid: Valid::new(nullable, rows) }
     }
 
     /// Appends plain text: as a whole block where something stands behind it.
@@ -347,12 +344,8 @@ impl Texts {
         OffsetBuffer::new(ScalarBuffer::from(std::mem::take(&mut self.ends)))
     }
 
-    fn nulls(&mut self, nullable: bool) -> Option<NullBuffer> {
-        if nullable { self.valid.finish() } else { None }
-    }
-
-    fn finish(mut self, nullable: bool) -> StringArray {
-        let (offsets, nulls) = (self.offsets(), self.nulls(nullable));
+    fn finish(mut self) -> StringArray {
+        let (offsets, nulls) = (self.offsets(), self.valid.finish());
         StringArray::new(offsets, self.bytes.into(), nulls)
     }
 }
