@@ -89,7 +89,7 @@ fn escape(byte: u8, out: &mut [u8], at: usize) -> usize {
 /// The eight digits of a number below 10^8, the first in the lowest byte.
 #[inline]
 fn digits(number: u64) -> u64 {
-    let fours = number / 10_000 | (number % 10_000) << 32;
+    let fours = (number / 10_000) | ((number % 10_000) << 32);
     let hundreds = ((fours * 10_486) >> 20) & 0x7F_0000_007F;
     let twos = hundreds | (fours - 100 * hundreds) << 16;
     let tens = ((twos * 103) >> 10) & 0x000F_000F_000F_000F;
