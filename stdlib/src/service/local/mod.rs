@@ -54,7 +54,8 @@ pub struct LocalServices {
 }
 
 /// Opens (and makes, where it is not there) the directory for one run, and repairs what a crash has
-/// left. `plan` says which streams and tables there are. Blocks while it reads the directory.
+/// left. `plan` says which streams, tables and buckets there are; what it does not use is not opened.
+/// Blocks while it reads the directory.
 ///
 /// # Errors
 /// Another process runs on it; a file is damaged, of another type or cannot be opened.
@@ -64,7 +65,7 @@ pub fn open(dir: &Path, plan: &Plan, clock: Arc<dyn Clock>) -> Result<LocalServi
     let streams = Arc::new(LocalStreams::open(dir, stream_plans(plan)?, &clock)?);
     let services = Services {
         streams: streams.clone(),
-        objects: Arc::new(LocalObjects::open(dir, clock.clone())?),
+        objects: Arc::new(LocalObjects::open(dir, has_objects(plan), clock.clone())?),
         tables: Arc::new(LocalTables::open(dir, table_plans(plan))?),
         delivery: Arc::new(LocalDelivery::new(streams)),
         warehouse: Arc::new(LocalWarehouse::open(dir, plan, clock)?),
@@ -74,6 +75,13 @@ pub fn open(dir: &Path, plan: &Plan, clock: Arc<dyn Clock>) -> Result<LocalServi
         checkpoints: Arc::new(LocalCheckpoints::open(dir)?),
         _lock: lock,
     })
+}
+
+/// Whether there may be objects: in a bucket, of a delivery, or what a warehouse loads.
+fn has_objects(plan: &Plan) -> bool {
+    let resources = plan.graph.node_weights().filter_map(|node| node.resource);
+    let mut kinds = resources.map(|index| plan.resources[index].kind);
+    kinds.any(|kind| kind != ResourceKind::Stream)
 }
 
 /// The streams that the nodes of a plan use, the hidden ones too.

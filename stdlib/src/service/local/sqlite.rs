@@ -66,6 +66,29 @@ impl Db {
         Ok(Arc::new(Db { path: path.to_owned(), connection: Mutex::new(connection) }))
     }
 
+    /// Opens the file where the plan of the run uses it; where not, nothing is made on the disk, and
+    /// there is an empty file in memory that nobody will ask.
+    ///
+    /// # Errors
+    /// Those of [`Db::open`].
+    pub fn open_if(
+        used: bool,
+        path: &Path,
+        schema: &str,
+        layout: Layout,
+    ) -> Result<Arc<Db>, Fault> {
+        if used {
+            return Db::open(path, schema, layout);
+        }
+        let open = || {
+            let connection = Connection::open_in_memory()?;
+            connection.execute_batch(schema)?;
+            Ok(connection)
+        };
+        let connection = open().map_err(|error| fault(&error, "open", path))?;
+        Ok(Arc::new(Db { path: path.to_owned(), connection: Mutex::new(connection) }))
+    }
+
     /// Does `work` off the threads of the run. `doing` completes "cannot … FILE".
     pub async fn call<T: Send + 'static>(
         self: &Arc<Db>,

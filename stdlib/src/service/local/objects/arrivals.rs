@@ -40,9 +40,9 @@ struct Row {
 }
 
 impl Arrivals {
-    /// Opens them. Blocks.
-    pub fn open(dir: &Path, now_ns: i64) -> Result<Arrivals, Fault> {
-        let db = Db::open(&dir.join("objects.sqlite"), SCHEMA, Layout::SMALL)?;
+    /// Opens them; on the disk only where the plan of the run has buckets that are `used`. Blocks.
+    pub fn open(dir: &Path, used: bool, now_ns: i64) -> Result<Arrivals, Fault> {
+        let db = Db::open_if(used, &dir.join("objects.sqlite"), SCHEMA, Layout::SMALL)?;
         let created_ns = db.now("write to", |connection| {
             let sql = "insert into made select ?1 where not exists (select 1 from made)";
             connection.execute(sql, [now_ns])?;

@@ -53,20 +53,24 @@ pub fn root(dir: &Path) -> PathBuf {
 }
 
 impl LocalObjects {
-    /// Opens the buckets; removes what a crash has left half written. Blocks.
+    /// Opens the buckets; removes what a crash has left half written. Where the plan of the run has
+    /// none that are `used`, nothing is made on the disk. Blocks.
     ///
     /// # Errors
     /// The directory cannot be written.
-    pub fn open(dir: &Path, clock: Arc<dyn Clock>) -> Result<LocalObjects, Fault> {
+    pub fn open(dir: &Path, used: bool, clock: Arc<dyn Clock>) -> Result<LocalObjects, Fault> {
         let temporary = dir.join("tmp");
         match fs::remove_dir_all(&temporary) {
             Err(error) if error.kind() != ErrorKind::NotFound => {
                 return Err(disk::fault(&error, "remove half-written objects", &temporary));
             }
-            _ => disk::make_dir(&temporary)?,
+            _ if used => {
+                disk::make_dir(&temporary)?;
+                disk::make_dir(&root(dir))?;
+            }
+            _ => {}
         }
-        disk::make_dir(&root(dir))?;
-        let arrivals = Arrivals::open(dir, clock.now_ns())?;
+        let arrivals = Arrivals::open(dir, used, clock.now_ns())?;
         Ok(LocalObjects {
             shared: Arc::new(Shared {
                 root: root(dir),

@@ -4,7 +4,7 @@ use super::*;
 use crate::service::local::tests::clock;
 
 fn open(dir: &Path) -> LocalObjects {
-    LocalObjects::open(dir, clock()).unwrap()
+    LocalObjects::open(dir, true, clock()).unwrap()
 }
 
 async fn put(objects: &LocalObjects, key: &str, content: &str) -> Result<Put, Fault> {

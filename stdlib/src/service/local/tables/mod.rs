@@ -67,7 +67,7 @@ impl LocalTables {
         let schema = "create table if not exists _tables \
                       (name text primary key collate nocase, key text not null) without rowid";
         let path = file(dir);
-        let db = Db::open(&path, schema, Layout::KEYED)?;
+        let db = Db::open_if(!plans.is_empty(), &path, schema, Layout::KEYED)?;
         let mut tables = BTreeMap::new();
         for plan in plans {
             make(&mut db.lock(), &plan)

@@ -82,9 +82,10 @@ impl LocalWarehouse {
     /// The file is damaged; a table's type cannot be kept, or differs from what is there.
     pub fn open(dir: &Path, plan: &Plan, clock: Arc<dyn Clock>) -> Result<LocalWarehouse, Fault> {
         let path = file(dir);
-        let db = Db::open(&path, SCHEMA, Layout::APPENDED)?;
+        let plans = tables_of(plan)?;
+        let db = Db::open_if(!plans.is_empty(), &path, SCHEMA, Layout::APPENDED)?;
         let mut tables = BTreeMap::new();
-        for (name, record) in tables_of(plan)? {
+        for (name, record) in plans {
             make(&mut db.lock(), &name, &record)
                 .map_err(|error| db.fault(&error, "make a table in"))?
                 .map_err(|there| differs(&name, &record, &there, &path))?;
