@@ -2,7 +2,6 @@
 
 use super::encoding::Encoding;
 use super::header::Header;
-use super::scan::BREAK;
 use crate::json::shape::Shape;
 use arrow_buffer::{BooleanBuffer, NullBuffer};
 use engine::expr::time::TimeFormat;
@@ -101,8 +100,8 @@ impl<'a> Fields<'a> {
         let (bytes, beside) = (self.bytes, self.beside);
         let ends = self.ends.chunks_exact(self.header.width);
         self.starts.iter().zip(ends).map(move |(&start, ends)| {
-            let start = if column == 0 { start } else { (ends[column - 1] & !BREAK) + 1 };
-            let (mut start, mut end) = (start as usize, (ends[column] & !BREAK) as usize);
+            let start = if column == 0 { start } else { ends[column - 1] + 1 };
+            let (mut start, mut end) = (start as usize, ends[column] as usize);
             let mut source = bytes;
             if start >= bytes.len() {
                 source = beside;
@@ -122,8 +121,8 @@ impl<'a> Fields<'a> {
     pub fn size(&self, column: usize) -> usize {
         let ends = self.ends.chunks_exact(self.header.width);
         let sizes = self.starts.iter().zip(ends).map(|(&start, ends)| {
-            let start = if column == 0 { start } else { (ends[column - 1] & !BREAK) + 1 };
-            ((ends[column] & !BREAK) - start) as usize
+            let start = if column == 0 { start } else { ends[column - 1] + 1 };
+            (ends[column] - start) as usize
         });
         sizes.sum()
     }

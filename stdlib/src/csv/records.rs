@@ -1,7 +1,7 @@
 //! Bytes to records: where each field of each record stands.
 
 use super::exact::{self, Exact, unquoted};
-use super::scan::{BREAK, Marks};
+use super::scan::{Marks, PLACE_MAX};
 use std::ops::Range;
 
 /// Some records with equally many fields, and those with another number.
@@ -90,7 +90,7 @@ impl Records {
         if let Ok(found) = self.moved.binary_search_by_key(&(record as u32), |moved| moved.0) {
             return self.moved[found].1.clone();
         }
-        self.starts[record]..self.marks.ends[(record + 1) * self.width - 1] & !BREAK
+        self.starts[record]..self.marks.ends[(record + 1) * self.width - 1]
     }
 
     /// Cuts a record whose start was carried over from other bytes: it stands at the start of
@@ -136,52 +136,43 @@ impl Records {
         let mut to = self.len() * width;
         let mut from = to;
         let mut doubled = 0;
-        loop {
-            if self.marks.returns
-                && at > 0
-                && bytes[at - 1] == b'\r'
-                && bytes.get(at) == Some(&b'\n')
-            {
-                at += 1;
-            }
-            let marks = &self.marks.ends[from..self.marks.used];
-            let (last, others) = match marks.get(..width).and_then(<[u32]>::split_last) {
-                Some((last, others)) => (*last, others),
-                None => (0, marks),
-            };
-            let whole = last & BREAK != 0
-                && others.iter().fold(0, |all, mark| all | mark) & BREAK == 0
-                && last != at as u32 | BREAK;
-            if whole {
-                let end = last & !BREAK;
+        let breaks = std::mem::take(&mut self.marks.breaks);
+        for &after in &breaks {
+            at = self.pass_feed(bytes, at);
+            let (after, start) = (after as usize, at);
+            let fields = after - from;
+            let end = self.marks.ends[after - 1];
+            at = end as usize + 1;
+            if fields == width && end as usize > start {
                 if self.marks.doubled.get(doubled).is_some_and(|&place| place < end) {
                     let passed = self.marks.doubled[doubled..].iter();
                     doubled += passed.take_while(|&&place| place < end).count();
-                    self.move_record(bytes, at, end, to, delimiter);
+                    self.move_record(bytes, start, end, to, delimiter);
                 } else {
                     if to != from {
-                        self.marks.ends.copy_within(from..from + width, to);
+                        self.marks.ends.copy_within(from..after, to);
                     }
-                    self.starts.push(at as u32);
+                    self.starts.push(start as u32);
                 }
                 to += width;
-                from += width;
-                at = end as usize + 1;
-                continue;
+            } else if end as usize > start {
+                let (number, fields) = (self.total() as u32, Some(fields as u32));
+                self.broken.push(Broken { number, raw: start as u32..end, fields });
             }
-            let Some(fields) = marks.iter().position(|mark| mark & BREAK != 0) else { break };
-            let end = marks[fields] & !BREAK;
-            // A blank line is no record.
-            if end as usize > at {
-                let fields = Some(fields as u32 + 1);
-                let number = self.total() as u32;
-                self.broken.push(Broken { number, raw: at as u32..end, fields });
-            }
-            from += fields + 1;
-            at = end as usize + 1;
+            // Else it is a blank line, and no record.
+            from = after;
         }
+        self.marks.breaks = breaks;
         self.marks.used = to;
-        at
+        self.pass_feed(bytes, at)
+    }
+
+    /// Passes an `LF` behind a `CR`: both are one line break.
+    #[inline(always)]
+    fn pass_feed(&self, bytes: &[u8], at: usize) -> usize {
+        let both =
+            self.marks.returns && at > 0 && bytes[at - 1] == b'\r' && bytes.get(at) == Some(&b'\n');
+        at + usize::from(both)
     }
 
     /// Reads a whole record, with quotes in quotes, that stands at `at`, to the marks at `to`.
@@ -254,7 +245,7 @@ impl Records {
     /// The place of the next text beside the bytes.
     fn place(&self) -> u32 {
         let place = self.split + self.beside.len();
-        assert!(place < BREAK as usize, "the places of bytes have 31 bits");
+        assert!(place < PLACE_MAX as usize, "the places of bytes have 31 bits");
         place as u32
     }
 }

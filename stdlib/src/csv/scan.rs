@@ -2,8 +2,8 @@
 
 use wide::u8x16;
 
-/// Set in a mark that is a line break.
-pub const BREAK: u32 = 1 << 31;
+/// Places of bytes are less.
+pub const PLACE_MAX: u32 = 1 << 31;
 
 /// Bytes of a step.
 const STEP: usize = 64;
@@ -11,11 +11,13 @@ const STEP: usize = 64;
 /// Where fields end: the places of delimiters and line breaks outside of quotes.
 #[derive(Debug, Default)]
 pub struct Marks {
-    /// The marks, up to `used`, in order; line breaks have [`BREAK`] set. `LF` behind `CR` is no
-    /// mark.
+    /// The marks, up to `used`, in order. `LF` behind `CR` is no mark.
     pub ends: Vec<u32>,
     /// How many marks there are.
     pub used: usize,
+    /// For each mark of the last scan that is a line break, how many marks there are up to it, with
+    /// itself.
+    pub breaks: Vec<u32>,
     /// Where a quote stands for a quote within quotes: the second of the two, in order.
     pub doubled: Vec<u32>,
     /// There is a `CR` among the line breaks.
@@ -46,8 +48,9 @@ impl Marks {
     /// which they are known: the end, or where a quote stands that is neither at the start of a
     /// field, nor at its end, nor doubled. At most 2 GiB.
     pub fn scan(&mut self, bytes: &[u8], from: usize, delimiter: u8) -> usize {
-        assert!(bytes.len() < BREAK as usize, "the places of bytes have 31 bits");
+        assert!(bytes.len() < PLACE_MAX as usize, "the places of bytes have 31 bits");
         self.doubled.clear();
+        self.breaks.clear();
         let returned = u64::from(from > 0 && bytes[from - 1] == b'\r');
         self.returns |= returned != 0;
         let mut state = State { inside: 0, begins: 1, closed: 0, returned };
@@ -88,6 +91,7 @@ impl Marks {
             let (opens, closes) = (block.quotes & inside, block.quotes & !inside);
             begins &= !inside;
             ends &= !inside;
+            breaks &= !inside;
             // A quote that opens stands at the start of a field, or behind one that closes: then
             // both are one quote of the text. Behind one that closes, a field or a record ends.
             let behind = closes << 1 | state.closed;
@@ -106,26 +110,30 @@ impl Marks {
     }
 
     #[inline(always)]
-    fn add(&mut self, mut ends: u64, breaks: u64, at: usize) {
-        let mut left = ends.count_ones() as usize;
+    fn add(&mut self, ends: u64, mut breaks: u64, at: usize) {
         if self.ends.len() < self.used + STEP {
             self.grow();
         }
-        let mut at_mark = self.used;
+        while breaks != 0 {
+            let with_it = breaks ^ (breaks - 1);
+            self.breaks.push(self.used as u32 + (ends & with_it).count_ones());
+            breaks &= breaks - 1;
+        }
+        let mut left = ends.count_ones() as usize;
+        let mut mark = self.used;
         self.used += left;
+        let mut ends = ends;
         loop {
             // Eight at once, wanted or not: cheaper than to guess how many there are.
-            let slots = &mut self.ends[at_mark..at_mark + 8];
-            for slot in slots {
-                let bit = (ends | 1 << 63).trailing_zeros();
-                *slot = (at as u32 + bit) | ((breaks >> bit) as u32) << 31;
+            for slot in &mut self.ends[mark..mark + 8] {
+                *slot = at as u32 + (ends | 1 << 63).trailing_zeros();
                 ends &= ends.wrapping_sub(1);
             }
             if left <= 8 {
                 return;
             }
             left -= 8;
-            at_mark += 8;
+            mark += 8;
         }
     }
 

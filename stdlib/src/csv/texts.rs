@@ -26,11 +26,10 @@ impl Fields<'_> {
     /// are not, or where one is null that may not be.
     fn plain_texts(&self, shape: &Shape, column: usize) -> Option<ArrayRef> {
         let mut bytes: Vec<u8> = Vec::with_capacity(self.size(column) + WINDOW);
-        let mut ends = Vec::with_capacity(self.len() + 1);
-        ends.push(0);
+        let mut ends = vec![0; self.len() + 1];
         let mut nulls = Nulls::new(self.len());
         let null = &self.options.null[..];
-        for (row, field) in self.column(column).enumerate() {
+        for ((row, field), end) in self.column(column).enumerate().zip(&mut ends[1..]) {
             let is_null = field.len() == null.len() && !field.quoted && field.text() == null;
             if is_null && shape.nullable {
                 nulls.set(row);
@@ -39,7 +38,7 @@ impl Fields<'_> {
             } else {
                 copy(&mut bytes, field);
             }
-            ends.push(bytes.len() as i32);
+            *end = bytes.len() as i32;
         }
         // The last end is the largest.
         offset(bytes.len());

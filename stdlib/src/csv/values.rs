@@ -79,28 +79,27 @@ impl<'a> Fields<'a> {
         mut long: impl FnMut(&'a [u8]) -> Result<T::Native, E>,
         what: impl Fn(E) -> String,
     ) -> PrimitiveArray<T> {
-        let mut values: Vec<T::Native> = Vec::with_capacity(self.len());
         let mut nulls = Nulls::new(self.len());
         let options = self.options;
         let empty_is_null = shape.nullable && options.null.is_empty();
-        for (row, field) in self.column(column).enumerate() {
-            let value = short(&field).unwrap_or_else(|| {
-                let text = field.text().trim_ascii();
-                if empty_is_null && text.is_empty() {
+        let fields = self.column(column).enumerate();
+        let mut other = |row: usize, field: Field<'a>| {
+            let text = field.text().trim_ascii();
+            if empty_is_null && text.is_empty() {
+                nulls.set(row);
+                return T::Native::default();
+            }
+            long(text).unwrap_or_else(|error| {
+                if shape.nullable && text == options.null {
                     nulls.set(row);
-                    return T::Native::default();
+                } else {
+                    self.unfit(shape, row, text, &what(error));
                 }
-                long(text).unwrap_or_else(|error| {
-                    if shape.nullable && text == options.null {
-                        nulls.set(row);
-                    } else {
-                        self.unfit(shape, row, text, &what(error));
-                    }
-                    T::Native::default()
-                })
-            });
-            values.push(value);
-        }
+                T::Native::default()
+            })
+        };
+        let values: Vec<T::Native> =
+            fields.map(|(row, field)| short(&field).unwrap_or_else(|| other(row, field))).collect();
         PrimitiveArray::new(values.into(), nulls.finish())
     }
 
@@ -145,6 +144,7 @@ impl<'a> Fields<'a> {
     }
 }
 
+#[inline(always)]
 fn short(field: &Field<'_>) -> Option<Short> {
     Short::read(field.source, field.start, field.end)
 }

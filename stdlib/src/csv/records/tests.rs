@@ -79,8 +79,7 @@ fn seen(records: &Records, bytes: &[u8]) -> Vec<Seen> {
         }
         let mut start = starts[good];
         let ends = &ends[good * records.width..(good + 1) * records.width];
-        let fields = ends.iter().map(|end| {
-            let end = end & !BREAK;
+        let fields = ends.iter().map(|&end| {
             let stored = records.at(bytes, std::mem::replace(&mut start, end + 1)..end);
             unquoted(stored).0.to_vec()
         });
