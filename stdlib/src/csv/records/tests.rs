@@ -204,3 +204,15 @@ fn the_same_for_files_with_a_few_oddities() {
         check(&bytes, &cuts, width);
     }
 }
+
+#[test]
+fn the_same_wherever_a_step_of_the_scan_ends() {
+    let fields = ["\"a\"b", "\"a\"\"b\"", "\"ab\"", "\"\"", "a\"b", "\"\r\n\"", "\"a\"\"\"", "a"];
+    for (field, ends) in fields.iter().flat_map(|field| [(field, "\n"), (field, "\r\n")]) {
+        for before in 0..130 {
+            let before = "x".repeat(before);
+            let line = format!("{before},{field},{}{ends}", "y".repeat(70));
+            check(format!("{line}{line}1,2,3{ends}").as_bytes(), &[], 3);
+        }
+    }
+}
