@@ -54,8 +54,8 @@ pub struct LocalServices {
 }
 
 /// Opens (and makes, where it is not there) the directory for one run, and repairs what a crash has
-/// left. `plan` says which streams, tables and buckets there are; what it does not use is not opened.
-/// Blocks while it reads the directory.
+/// left. `plan` says which streams, tables and buckets there are; what it does not use is not
+/// opened. Blocks while it reads the directory.
 ///
 /// # Errors
 /// Another process runs on it; a file is damaged, of another type or cannot be opened.

@@ -66,8 +66,8 @@ impl Db {
         Ok(Arc::new(Db { path: path.to_owned(), connection: Mutex::new(connection) }))
     }
 
-    /// Opens the file where the plan of the run uses it; where not, nothing is made on the disk, and
-    /// there is an empty file in memory that nobody will ask.
+    /// Opens the file where the plan of the run uses it; where not, nothing is made on the disk,
+    /// and there is an empty file in memory that nobody will ask.
     ///
     /// # Errors
     /// Those of [`Db::open`].
