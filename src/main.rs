@@ -7,7 +7,18 @@ use flowc::io::{Env, Io, err_style, out_style};
 use std::io::Write;
 use std::process::ExitCode;
 
+/// The largest block of which glibc takes the size as a measure when it is freed, in bytes.
+const MEASURE: usize = (32 << 20) - 8192;
+
+/// Lets the allocator keep the memory of batches for the next ones. glibc gives large blocks back to
+/// the system as soon as they are free, page by page, until it has seen a larger one freed; other
+/// allocators do not mind.
+fn keep_freed_memory() {
+    drop(std::hint::black_box(Vec::<u8>::with_capacity(MEASURE)));
+}
+
 fn main() -> ExitCode {
+    keep_freed_memory();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
