@@ -1,5 +1,6 @@
 //! `file.read`: reads a file, once, and remembers how far it has been delivered.
 
+mod hash;
 mod place;
 
 use arrow_array::{BinaryArray, RecordBatch};

@@ -1,18 +1,16 @@
 //! Finding a file, and what is remembered of it.
 
+use super::hash::{Hash, hash};
 use super::unreadable;
 use engine::batch::Resume;
 use engine::ctx::Checkpoints;
 use engine::fault::Fault;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
-use std::io::{ErrorKind, Read};
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
-
-/// 128 bits of BLAKE3.
-type Hash = [u8; 16];
 
 /// A file's content, as this run reads it.
 #[derive(Clone, Debug)]
@@ -87,7 +85,7 @@ pub async fn find(
         checkpoints.store(vec![(key.clone(), None)]).await?;
     }
     let (given, before) = (path.to_string(), stored.as_ref().map(|stored| stored.length));
-    let hashed = blocking(path, move || hash(file, before).map_err(|e| unreadable(&given, &e)));
+    let hashed = blocking(path, move || hashed(file, before).map_err(|e| unreadable(&given, &e)));
     let Hashed { file, content, prefix, length, arrival_ns } = hashed.await?;
     let known = stored.as_ref().is_some_and(|stored| stored.offset > 0);
     let same = stored.filter(|stored| prefix.is_some_and(|hash| hex(&hash) == stored.content));
@@ -193,39 +191,20 @@ struct Hashed {
     arrival_ns: i64,
 }
 
-fn hash(mut file: File, before: Option<u64>) -> std::io::Result<Hashed> {
-    let mut hasher = blake3::Hasher::new();
-    let mut buffer = vec![0; 1 << 20];
-    let (mut length, mut prefix) = (0u64, None);
-    loop {
-        if before == Some(length) {
-            prefix = Some(short(&hasher));
-        }
-        // Up to the place whose hash is wanted, and no further in one step.
-        let room = match before {
-            Some(before) if before > length => (before - length).min(buffer.len() as u64) as usize,
-            _ => buffer.len(),
-        };
-        match file.read(&mut buffer[..room]) {
-            Ok(0) => break,
-            Ok(read) => {
-                hasher.update(&buffer[..read]);
-                length += read as u64;
-            }
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    let changed = file.metadata()?.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+/// `before`: the length of what was delivered, at most, by an earlier run.
+fn hashed(file: File, before: Option<u64>) -> std::io::Result<Hashed> {
+    let metadata = file.metadata()?;
+    let length = metadata.len();
+    let content = hash(&file, length)?;
+    let prefix = match before {
+        Some(before) if before == length => Some(content),
+        Some(before) if before < length => Some(hash(&file, before)?),
+        _ => None,
+    };
+    let changed = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
     let since = changed.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let arrival_ns = i64::try_from(since.as_nanos()).unwrap_or(i64::MAX);
-    Ok(Hashed { file, content: short(&hasher), prefix, length, arrival_ns })
-}
-
-fn short(hasher: &blake3::Hasher) -> Hash {
-    let mut hash = [0; 16];
-    hash.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
-    hash
+    Ok(Hashed { file, content, prefix, length, arrival_ns })
 }
 
 fn hex(hash: &Hash) -> String {
