@@ -10,9 +10,9 @@ use std::process::ExitCode;
 /// The largest block of which glibc takes the size as a measure when it is freed, in bytes.
 const MEASURE: usize = (32 << 20) - 8192;
 
-/// Lets the allocator keep the memory of batches for the next ones. glibc gives large blocks back to
-/// the system as soon as they are free, page by page, until it has seen a larger one freed; other
-/// allocators do not mind.
+/// Lets the allocator keep the memory of batches for the next ones. glibc gives large blocks back
+/// to the system as soon as they are free, page by page, until it has seen a larger one freed;
+/// other allocators do not mind.
 fn keep_freed_memory() {
     drop(std::hint::black_box(Vec::<u8>::with_capacity(MEASURE)));
 }

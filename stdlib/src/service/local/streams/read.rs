@@ -117,8 +117,8 @@ impl Columns {
         from: u64,
         limits: ReadLimits,
     ) -> Result<bool, Fault> {
-        // At once: a column that grows by doubling may take twice what it holds, as long as its rows
-        // are on their way.
+        // At once: a column that grows by doubling may take twice what it holds, as long as its
+        // rows are on their way.
         self.payloads.reserve(bytes.len());
         let mut at = rows.start;
         while self.rows < limits.rows_max && at < rows.end {
