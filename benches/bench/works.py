@@ -119,10 +119,19 @@ def _outputs(work, place):
     return [place / f"{work}.{number}.ndjson" for number in range(count)]
 
 
-class Peer:
-    """A program of `benches/peers`."""
+class Other:
+    """A program that is not flowc: it writes `outputs` anew, and keeps no state."""
 
     how = "near"
+
+    def run(self):
+        remove(*self.outputs)
+        _settled()
+        return process.run(self.argv, timeout_s=120.0)
+
+
+class Peer(Other):
+    """A program of `benches/peers`."""
 
     def __init__(self, work, script, name, python, input_files):
         self.name = name
@@ -131,17 +140,11 @@ class Peer:
         path = ROOT / "benches" / "peers" / f"{script}_works.py"
         self.argv = [str(python), str(path), work, str(source), *map(str, self.outputs)]
 
-    def run(self):
-        remove(*self.outputs)
-        _settled()
-        return process.run(self.argv, timeout_s=120.0)
 
-
-class Limit:
+class Limit(Other):
     """The hand-tuned program: one thread."""
 
     name = "limit program"
-    how = "near"
 
     def __init__(self, work, path, input_files):
         place = fresh(OUT / work / "limit")
@@ -149,11 +152,6 @@ class Limit:
         source = input_files["ndjson" if work == "w3" else "retail"]
         target = place / "w3." if work == "w3" else self.outputs[0]
         self.argv = [str(path), work, str(source), str(target), "1"]
-
-    def run(self):
-        remove(*self.outputs)
-        _settled()
-        return process.run(self.argv, timeout_s=120.0)
 
 
 class Flowc:
