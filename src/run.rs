@@ -10,17 +10,15 @@ use crate::cli::RunArgs;
 use crate::exit::{Exit, Stop, fault};
 use crate::io::Io;
 use crate::load::{self, Loaded};
-use crate::show::local_dir;
 use dsl::span::SourceMap;
 use engine::ctx::{Clock, Ctx, SystemClock};
 use engine::registry::Registry;
 use engine::run::{Live, Report};
 use progress::Display;
 use signals::Signals;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use stdlib::service::local;
+use stdlib::service;
 
 /// Batches that wait between two nodes, at most.
 const CHANNEL_BATCHES: usize = 4;
@@ -42,15 +40,14 @@ pub fn run(args: &RunArgs, io: &mut Io) -> Result<Exit, Stop> {
         let stop = Stop::usage(format!("there is no flow in {}", plan.file));
         return Err(stop.help("a flow says what runs: `flow name { … }`"));
     }
-    let dir = local_dir(&plan)?.to_owned();
-    local::add_deliveries(&mut plan);
+    service::prepare(&mut plan);
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = runtime.enable_all().max_blocking_threads(DISK_THREADS_MAX).build();
     let runtime = runtime.map_err(|error| {
         Stop::said(Exit::Failed, format!("cannot start the threads of the run: {error}"))
     })?;
     let display = Display::new(&plan, args.json, io);
-    let ended = runtime.block_on(job(args, &dir, plan.clone(), display));
+    let ended = runtime.block_on(job(args, plan.clone(), display));
     // What still waits for a disk or a socket after a second signal is not waited for.
     runtime.shutdown_background();
     let report = match ended? {
@@ -66,7 +63,6 @@ pub fn run(args: &RunArgs, io: &mut Io) -> Result<Exit, Stop> {
 /// Opens the services and drives the run. `None` = stopped at once by a second signal.
 async fn job(
     args: &RunArgs,
-    dir: &Path,
     plan: dsl::plan::Plan,
     mut display: Display,
 ) -> Result<Option<Report>, Stop> {
@@ -74,7 +70,7 @@ async fn job(
     let mut signals = signals
         .map_err(|error| Stop::said(Exit::Failed, format!("cannot listen to signals: {error}")))?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let opened = local::open(dir, &plan, clock.clone()).map_err(|error| fault(&error))?;
+    let opened = service::open(&plan, clock.clone()).await.map_err(|error| fault(&error))?;
     let registry: Registry = stdlib::registry::registry(opened.services.clone());
     let ctx = Ctx {
         seed: clock.now_ns().unsigned_abs(),

@@ -96,10 +96,7 @@ pub fn local_dir(plan: &Plan) -> Result<&Path, Stop> {
     match &plan.local_dir {
         Some(dir) => Ok(Path::new(dir)),
         None => {
-            let message = format!(
-                "profile `{}` needs AWS, and this build has no AWS connectors yet",
-                plan.profile
-            );
+            let message = format!("profile `{}` is not on this machine", plan.profile);
             let help = "use `--profile local`; where the file has none, this line declares it:\n\
                         profile local = emulate(aws, dir: \"out/local\")";
             Err(Stop::said(Exit::Problems, message).help(help))

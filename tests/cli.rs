@@ -209,17 +209,6 @@ fn an_unreadable_file_hides_no_other() {
 }
 
 #[test]
-fn a_real_provider_is_said_to_be_missing() {
-    for args in
-        [&["run", SHOP, "--profile", "aws"][..], &["show", SHOP, "orders", "--profile", "aws"]]
-    {
-        let (_, err, code) = run(args);
-        assert_eq!(code, 1, "{err}");
-        assert!(err.contains("no AWS connectors yet") && err.contains("--profile local"), "{err}");
-    }
-}
-
-#[test]
 fn a_closed_pipe_ends_quietly() {
     let (reader, writer) = std::io::pipe().expect("a pipe");
     drop(reader);

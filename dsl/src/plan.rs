@@ -22,6 +22,8 @@ pub struct Plan {
     /// current directory; `None` = a real provider. A file that declares no profile has a `local`
     /// one, with its state in `out/local` beside the file.
     pub local_dir: Option<String>,
+    /// What a profile of a real provider says of it as a whole; empty for an emulated one.
+    pub provider: Provider,
     /// The nodes and the edges between them.
     pub graph: DiGraph<PlanNode, PlanEdge>,
     /// The flows that run, in the order of the file.
@@ -30,6 +32,18 @@ pub struct Plan {
     pub resources: Vec<PlanResource>,
     /// Every query, checked.
     pub queries: Vec<PlanQuery>,
+}
+
+/// How to reach a provider, where the profile says it; what it does not say comes from the
+/// provider's own configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Provider {
+    /// `region = "eu-central-1"`
+    pub region: Option<String>,
+    /// `endpoint = "http://127.0.0.1:9000"`: all services stand there.
+    pub endpoint: Option<String>,
+    /// `state = "flowc-shop"`: the table that keeps leases and positions.
+    pub state: Option<String>,
 }
 
 /// A flow of the plan.

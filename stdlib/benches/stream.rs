@@ -9,9 +9,10 @@ use futures::future::join_all;
 use std::hint::black_box;
 use std::path::Path;
 use std::sync::Arc;
+use stdlib::service::local::streams::ReadLimits;
 use stdlib::service::local::streams::refuse::Service;
 use stdlib::service::local::streams::{LocalStreams, StreamPlan};
-use stdlib::service::{ReadLimits, Records, Streams};
+use stdlib::service::{Records, Streams};
 use tokio::runtime::Runtime;
 
 const NAME: &str = "orders";

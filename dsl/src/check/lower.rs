@@ -6,7 +6,7 @@ use super::draft::Draft;
 use super::profile::Profile;
 use super::types;
 use super::{lower_feed, lower_query};
-use crate::plan::{Plan, PlanFlow, PlanResource};
+use crate::plan::{Plan, PlanFlow, PlanResource, Provider};
 use crate::span::FileId;
 use crate::spec::NodeKind;
 use petgraph::graph::NodeIndex;
@@ -23,6 +23,10 @@ pub(crate) fn lower(
         file: cx.files.file(root).path.clone(),
         profile: name.to_string(),
         local_dir: profile.dir.clone(),
+        provider: match profile.dir {
+            None => profile.provider.clone(),
+            Some(_) => Provider::default(),
+        },
         resources: resources(cx, profile),
         queries: lower_query::all(cx),
         ..Plan::default()

@@ -6,7 +6,7 @@ use super::scope::Scope;
 use super::services::{self, SERVICES, Service};
 use super::{consts, decls, suggest};
 use crate::ast::{Arg, Expr, ExprKind, ProfileBody};
-use crate::plan::Binding;
+use crate::plan::{Binding, Provider};
 use crate::problem::Problem;
 use crate::quotas;
 use crate::span::{Name, Span};
@@ -22,6 +22,8 @@ pub(crate) struct Profile {
     pub bindings: BTreeMap<String, (Binding, Span)>,
     /// Where an emulated one keeps its state, relative to the current directory.
     pub dir: Option<String>,
+    /// What it says of the provider.
+    pub provider: Provider,
 }
 
 /// Checks every profile; `chosen` is the one to lower for, where the request or the file says.
@@ -40,8 +42,7 @@ pub(crate) fn check_all(cx: &mut Cx, chosen: Option<&str>) -> BTreeMap<String, P
         match body {
             ProfileBody::Alias(expr) => aliases.push((name, alias(cx, name, expr))),
             ProfileBody::Bindings(list) => {
-                let bindings = bindings(cx, list);
-                let profile = Profile { bindings, ..Profile::default() };
+                let profile = bindings(cx, list);
                 checked.insert(name.node.clone(), profile);
             }
         }
@@ -50,7 +51,8 @@ pub(crate) fn check_all(cx: &mut Cx, chosen: Option<&str>) -> BTreeMap<String, P
     for (name, alias) in aliases {
         let Some((base, dir)) = alias else { continue };
         let bindings = checked.get(&base).map(|base| base.bindings.clone()).unwrap_or_default();
-        checked.insert(name.node.clone(), Profile { bindings, dir: Some(dir) });
+        let profile = Profile { bindings, dir: Some(dir), ..Profile::default() };
+        checked.insert(name.node.clone(), profile);
     }
     checked
 }
@@ -129,24 +131,35 @@ fn emulated(cx: &mut Cx, expr: &Expr) -> Option<String> {
     }
 }
 
-/// The bindings of one profile.
-fn bindings(cx: &mut Cx, list: &[(Name, Expr)]) -> BTreeMap<String, (Binding, Span)> {
-    let mut bound: BTreeMap<String, (Binding, Span)> = BTreeMap::new();
+/// One profile of bindings.
+fn bindings(cx: &mut Cx, list: &[(Name, Expr)]) -> Profile {
+    let mut profile = Profile::default();
     let mut seen: BTreeMap<&str, Span> = BTreeMap::new();
     for (name, expr) in list {
         if let Some(first) = seen.insert(&name.node, name.span) {
             decls::duplicate(cx, name, first);
             continue;
         }
-        if name.node == "region" && !cx.decls.resources.contains_key("region") {
-            consts::value(cx, expr, &Scope::empty(), Some(&Ty::Text));
-            continue;
-        }
-        if let Some(binding) = binding(cx, name, expr) {
-            bound.insert(name.node.clone(), (binding, name.span));
+        let provider = &mut profile.provider;
+        let word = match name.node.as_str() {
+            "region" => Some(&mut provider.region),
+            "endpoint" => Some(&mut provider.endpoint),
+            "state" => Some(&mut provider.state),
+            _ => None,
+        };
+        match word.filter(|_| !cx.decls.resources.contains_key(name.node.as_str())) {
+            Some(place) => {
+                let value = consts::value(cx, expr, &Scope::empty(), Some(&Ty::Text));
+                *place = value.and_then(|(value, _)| value.as_text().map(str::to_string));
+            }
+            None => {
+                if let Some(binding) = binding(cx, name, expr) {
+                    profile.bindings.insert(name.node.clone(), (binding, name.span));
+                }
+            }
         }
     }
-    bound
+    profile
 }
 
 /// `orders = kinesis("APIData", shards: 1)`

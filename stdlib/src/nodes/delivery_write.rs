@@ -13,7 +13,6 @@ use engine::fault::Fault;
 use engine::node::{Sink, SinkLimits, Written};
 use engine::registry::Open;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// What the node says of itself.
 pub const SPEC: NodeSpec = NodeSpec {
@@ -93,14 +92,10 @@ impl DeliveryWrite {
     }
 }
 
-/// How long records wait for others, to become durable with them. A delivery holds them for seconds
-/// anyway.
-const LINGER: Duration = Duration::from_millis(20);
-
 #[async_trait]
 impl Sink for DeliveryWrite {
     fn limits(&self) -> SinkLimits {
-        SinkLimits { linger: LINGER, ..SinkLimits::default() }
+        self.services.delivery.write_limits()
     }
 
     async fn write(&self, rows: &Rows) -> Result<Written, Fault> {

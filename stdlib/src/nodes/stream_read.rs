@@ -1,9 +1,8 @@
 //! `stream.read`: reads the stream from where this flow left off, and follows it.
 
-use crate::service::position::Positions;
-use crate::service::{ReadLimits, Services, physical_name};
+use crate::service::{Services, ShardRows, StreamReader, physical_name};
 use arrow_array::builder::BinaryBuilder;
-use arrow_array::{Array, BinaryArray, RecordBatch};
+use arrow_array::{BinaryArray, RecordBatch};
 use async_trait::async_trait;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -11,7 +10,7 @@ use dsl::ast::ResourceKind;
 use dsl::plan::Port;
 use dsl::spec::*;
 use dsl::ty::Ty;
-use engine::batch::{Partition, Resume, RowIds};
+use engine::batch::{Resume, RowIds};
 use engine::ctx::NodeCtx;
 use engine::fault::Fault;
 use engine::node::{Read, Source, SourceRows};
@@ -67,39 +66,26 @@ flow show : at_least_once {
     ..BLANK
 };
 
-/// What one read brings at most.
-const LIMITS: ReadLimits = ReadLimits { rows_max: 8192, bytes_max: 8 << 20 };
-
 /// How a run opens it.
 pub fn open(services: Arc<Services>) -> Open {
     Open::Source(Box::new(move |ctx| {
         let services = services.clone();
         Box::pin(async move {
             let resource = ctx.node.resource.expect("a verb has a resource");
-            let stream = physical_name(&ctx.plan.resources[resource])?.to_owned();
+            let stream = physical_name(&ctx.plan.resources[resource])?;
             let raw = hands_over_raw(&ctx);
-            Ok(Box::new(StreamRead::open(&ctx, services, stream, raw).await?) as Box<dyn Source>)
+            Ok(Box::new(StreamRead::open(&ctx, &services, stream, raw).await?) as Box<dyn Source>)
         })
     }))
 }
 
 /// A reader of one stream.
 pub struct StreamRead {
-    services: Arc<Services>,
-    stream: String,
-    shards: Vec<Shard>,
-    /// The shard whose turn it is.
-    turn: usize,
+    reader: Box<dyn StreamReader>,
     /// The records are handed over as they are, without base64.
     raw: bool,
-    positions: Positions,
     feeders_ended: watch::Receiver<bool>,
     stopped: bool,
-}
-
-struct Shard {
-    partition: Arc<Partition>,
-    next: u64,
 }
 
 impl StreamRead {
@@ -109,64 +95,26 @@ impl StreamRead {
     /// The stream cannot be opened, or the positions cannot be read.
     pub async fn open(
         ctx: &NodeCtx,
-        services: Arc<Services>,
-        stream: String,
+        services: &Services,
+        stream: &str,
         raw: bool,
     ) -> Result<StreamRead, Fault> {
-        let positions = Positions::of(ctx);
-        let mut shards = Vec::new();
-        for partition in services.streams.shards(&stream).await? {
-            let next = positions.load(&partition).await?;
-            shards.push(Shard { partition, next });
-        }
-        Ok(StreamRead {
-            services,
-            stream,
-            shards,
-            turn: 0,
-            raw,
-            positions,
-            feeders_ended: ctx.feeders_ended.clone(),
-            stopped: false,
-        })
+        let reader = services.streams.reader(stream, ctx).await?;
+        let feeders_ended = ctx.feeders_ended.clone();
+        Ok(StreamRead { reader, raw, feeders_ended, stopped: false })
     }
 
-    /// What is there, of the next shard that has something.
-    async fn next(&mut self) -> Result<Option<SourceRows>, Fault> {
-        for n in 0..self.shards.len() {
-            let at = (self.turn + n) % self.shards.len();
-            let from = self.shards[at].next;
-            let rows = self.services.streams.read(&self.stream, at as u32, from, LIMITS).await?;
-            if rows.payloads.is_empty() {
-                continue;
-            }
-            self.turn = at + 1;
-            let shard = &mut self.shards[at];
-            shard.next = from + rows.payloads.len() as u64;
-            let payloads = if self.raw { rows.payloads } else { base64(&rows.payloads) };
-            let columns = RecordBatch::try_new(arrow_schema(&Ty::Bytes), vec![Arc::new(payloads)]);
-            return Ok(Some(SourceRows {
-                columns: columns.expect("one column of payloads"),
-                ids: RowIds { partition: shard.partition.clone(), runs: rows.runs },
-                partition: at as u32,
-                end: shard.next,
-                resumed: None,
-                reply: None,
-            }));
-        }
-        Ok(None)
-    }
-
-    /// Waits until there is something to read or the feeders have ended.
-    async fn wait(&mut self) -> Result<(), Fault> {
-        let streams = &self.services.streams;
-        let arrivals = self.shards.iter().enumerate().map(|(at, shard)| {
-            let arrived = streams.arrived(&self.stream, at as u32, shard.next);
-            Box::pin(arrived)
-        });
-        tokio::select! {
-            (arrived, _, _) = futures::future::select_all(arrivals) => arrived,
-            () = ended(&mut self.feeders_ended) => Ok(()),
+    fn rows(&self, read: ShardRows) -> SourceRows {
+        let ShardRows { partition, shard, rows, end } = read;
+        let payloads = if self.raw { rows.payloads } else { base64(&rows.payloads) };
+        let columns = RecordBatch::try_new(arrow_schema(&Ty::Bytes), vec![Arc::new(payloads)]);
+        SourceRows {
+            columns: columns.expect("one column of payloads"),
+            ids: RowIds { partition, runs: rows.runs },
+            partition: shard,
+            end,
+            resumed: None,
+            reply: None,
         }
     }
 }
@@ -179,12 +127,15 @@ impl Source for StreamRead {
                 return Ok(Read::End);
             }
             // Asked before the read: what was fed before the end is read after it.
-            let ended = *self.feeders_ended.borrow();
-            match self.next().await? {
-                Some(rows) => return Ok(Read::Rows(rows)),
-                None if ended => return Ok(Read::End),
-                None => self.wait().await?,
-            }
+            let last = *self.feeders_ended.borrow();
+            let read = tokio::select! {
+                read = self.reader.next(last) => read?,
+                () = ended(&mut self.feeders_ended), if !last => continue,
+            };
+            return Ok(match read {
+                Some(rows) => Read::Rows(self.rows(rows)),
+                None => Read::End,
+            });
         }
     }
 
@@ -194,7 +145,7 @@ impl Source for StreamRead {
         upto: u64,
         _resume: Option<Arc<Resume>>,
     ) -> Result<(), Fault> {
-        self.positions.store(&self.shards[partition as usize].partition, upto).await
+        self.reader.commit(partition, upto).await
     }
 
     async fn stop(&mut self) -> Result<(), Fault> {
@@ -202,8 +153,12 @@ impl Source for StreamRead {
         Ok(())
     }
 
+    async fn close(&mut self) -> Result<(), Fault> {
+        self.reader.close().await
+    }
+
     fn one_partition(&self) -> bool {
-        self.shards.len() == 1
+        self.reader.one_shard()
     }
 }
 

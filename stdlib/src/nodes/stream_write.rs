@@ -9,7 +9,7 @@ use dsl::spec::*;
 use engine::batch::Rows;
 use engine::ctx::NodeCtx;
 use engine::fault::Fault;
-use engine::node::{Sink, Written};
+use engine::node::{Sink, SinkLimits, Written};
 use engine::registry::Open;
 use std::sync::Arc;
 
@@ -98,6 +98,10 @@ impl StreamWrite {
 
 #[async_trait]
 impl Sink for StreamWrite {
+    fn limits(&self) -> SinkLimits {
+        self.services.streams.append_limits(&self.stream)
+    }
+
     async fn write(&self, rows: &Rows) -> Result<Written, Fault> {
         let records = self.outgoing.records(rows, "");
         let appended = self.services.streams.append(&self.stream, records.clone()).await?;

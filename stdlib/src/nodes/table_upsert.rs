@@ -176,17 +176,21 @@ impl Sink for TableUpsert {
 
     async fn write(&self, rows: &Rows) -> Result<Written, Fault> {
         let worked = self.work_out(rows);
-        let mut refused = worked.faults;
+        let mut written = Written { refused: worked.faults, ..Written::default() };
         if !worked.rows.is_empty() {
             let done = self.services.tables.upsert(&self.table, worked.upserts).await?;
             self.counters.add("items", done.items);
             self.counters.add("attributes", done.attributes);
             self.counters.add("replaced", done.replaced);
-            refused.extend(done.refused.into_iter().map(|Refused { row, code, message }| {
-                let row = worked.rows[row];
-                RowFault { row, code, message, payload: row_json(rows, row), meta: Vec::new() }
-            }));
+            written.again = done.again.into_iter().map(|row| worked.rows[row]).collect();
+            written.fault = done.fault;
+            written.refused.extend(done.refused.into_iter().map(
+                |Refused { row, code, message }| {
+                    let row = worked.rows[row];
+                    RowFault { row, code, message, payload: row_json(rows, row), meta: Vec::new() }
+                },
+            ));
         }
-        Ok(Written { refused, ..Written::default() })
+        Ok(written)
     }
 }

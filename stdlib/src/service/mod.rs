@@ -1,8 +1,11 @@
 //! The services that resources are bound to: five narrow traits, and who stands behind them.
 //!
-//! [`local`] is embedded and durable. Everything is named by its physical name (the first argument
-//! of a binding); a [`Fault`] is about a whole call, a [`Refused`] about one record of it.
+//! [`local`] is embedded and durable, `aws` is the real thing (feature `aws`). Everything is named
+//! by its physical name (the first argument of a binding); a [`Fault`] is about a whole call, a
+//! [`Refused`] about one record of it.
 
+#[cfg(feature = "aws")]
+pub mod aws;
 pub mod inspect;
 pub mod local;
 pub mod once;
@@ -12,12 +15,18 @@ pub mod position;
 use arrow_array::{ArrayRef, BinaryArray, StringArray};
 use async_trait::async_trait;
 use bytes::Bytes;
+use dsl::plan::Plan;
 use dsl::plan::PlanResource;
 use dsl::ty::Ty;
 use dsl::value::Value;
 use engine::batch::{Partition, Run};
+use engine::ctx::{Checkpoints, Clock, NodeCtx};
 use engine::fault::Fault;
+use engine::node::SinkLimits;
+use std::any::Any;
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The services of a run, opened; shared by all nodes.
 #[derive(Clone)]
@@ -32,6 +41,51 @@ pub struct Services {
     pub delivery: Arc<dyn Delivery>,
     /// Tables that SQL reads (Redshift).
     pub warehouse: Arc<dyn Warehouse>,
+}
+
+/// What a run works on, until it is dropped.
+pub struct Opened {
+    /// What the nodes work on.
+    pub services: Arc<Services>,
+    /// Where sources and batches keep their positions.
+    pub checkpoints: Arc<dyn Checkpoints>,
+    /// What is held as long as the run lasts, such as the lock of a directory.
+    pub held: Box<dyn Any + Send + Sync>,
+}
+
+/// Adds to a plan what its provider does with nodes of the engine: deliveries of the local one,
+/// appends to buckets.
+pub fn prepare(plan: &mut Plan) {
+    match plan.local_dir {
+        Some(_) => local::add_deliveries(plan),
+        #[cfg(feature = "aws")]
+        None => aws::prepare(plan),
+        #[cfg(not(feature = "aws"))]
+        None => {}
+    }
+}
+
+/// Opens the services of the plan's profile.
+///
+/// # Errors
+/// A resource is missing, held by another run, or cannot be reached.
+pub async fn open(plan: &Plan, clock: Arc<dyn Clock>) -> Result<Opened, Fault> {
+    if let Some(dir) = &plan.local_dir {
+        return local::open(Path::new(dir), plan, clock);
+    }
+    #[cfg(feature = "aws")]
+    return aws::open(plan, clock).await;
+    #[cfg(not(feature = "aws"))]
+    Err(no_connectors(plan))
+}
+
+/// The fault of a build without the connectors of AWS.
+#[cfg(not(feature = "aws"))]
+pub fn no_connectors(plan: &Plan) -> Fault {
+    let profile = &plan.profile;
+    let message = format!("profile `{profile}` needs AWS, and this build has no AWS connectors");
+    Fault::service("no_connectors", message)
+        .help("build flowc without `--no-default-features`, or use an emulated profile")
 }
 
 /// Records on their way into a stream or a delivery.
@@ -60,7 +114,7 @@ pub struct Refused {
 }
 
 /// What became of an append; records that are not refused are durable.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Appended {
     /// Records that were stored by this call.
     pub stored: u64,
@@ -68,6 +122,10 @@ pub struct Appended {
     pub already_stored: u64,
     /// Records that never will be.
     pub refused: Vec<Refused>,
+    /// Records that the service did not take this time, by index: only these are sent again.
+    pub again: Vec<usize>,
+    /// Why, where `again` is not empty.
+    pub fault: Option<Fault>,
 }
 
 /// Consecutive records of one shard.
@@ -81,36 +139,55 @@ pub struct StreamRows {
     pub runs: Vec<Run>,
 }
 
-/// How much one read may bring.
-#[derive(Clone, Copy, Debug)]
-pub struct ReadLimits {
-    /// Records at most.
-    pub rows_max: usize,
-    /// Payload bytes at most, except that one record always fits.
-    pub bytes_max: usize,
+/// Records of one shard, with the reader's place behind them.
+#[derive(Clone, Debug)]
+pub struct ShardRows {
+    /// The shard; the numbers in `rows` are its own.
+    pub partition: Arc<Partition>,
+    /// The shard's number within this reader, small and dense.
+    pub shard: u32,
+    /// The records.
+    pub rows: StreamRows,
+    /// The number after the last of them.
+    pub end: u64,
+}
+
+/// Reads one stream from where one node left off, and follows it.
+#[async_trait]
+pub trait StreamReader: Send {
+    /// Waits for the next records; within a shard they are in order. With `last`, nothing more will
+    /// be written by this run: gives what is there, and `None` when everything that was there when
+    /// it was first asked so has been given. Cancel-safe.
+    async fn next(&mut self, last: bool) -> Result<Option<ShardRows>, Fault>;
+
+    /// Everything of a shard before number `upto` is settled: remembers it, durably.
+    async fn commit(&mut self, shard: u32, upto: u64) -> Result<(), Fault>;
+
+    /// The stream has one shard, now and in any run.
+    fn one_shard(&self) -> bool {
+        false
+    }
+
+    /// The run is over for this reader: lets go what it holds. Everything is committed.
+    async fn close(&mut self) -> Result<(), Fault> {
+        Ok(())
+    }
 }
 
 /// Ordered, durable, partitioned logs.
 #[async_trait]
 pub trait Streams: Send + Sync {
-    /// The shards of a stream, in order. A partition's id is new when the stream is made anew.
-    async fn shards(&self, stream: &str) -> Result<Vec<Arc<Partition>>, Fault>;
-
-    /// Appends records in order; they are durable when it returns.
+    /// Appends records in order; they are durable when it returns, except those to send again.
     async fn append(&self, stream: &str, records: Records) -> Result<Appended, Fault>;
 
-    /// The records of a shard at and after offset `from`; none where there are none yet. Does not
-    /// wait.
-    async fn read(
-        &self,
-        stream: &str,
-        shard: u32,
-        from: u64,
-        limits: ReadLimits,
-    ) -> Result<StreamRows, Fault>;
+    /// Opens a reader of a stream at the positions of a node.
+    async fn reader(&self, stream: &str, ctx: &NodeCtx) -> Result<Box<dyn StreamReader>, Fault>;
 
-    /// Waits until the shard has a record at or after `from`. Cancel-safe.
-    async fn arrived(&self, stream: &str, shard: u32, from: u64) -> Result<(), Fault>;
+    /// What one append takes best.
+    fn append_limits(&self, stream: &str) -> SinkLimits {
+        let _ = stream;
+        SinkLimits::default()
+    }
 }
 
 /// What is known of an object.
@@ -204,7 +281,7 @@ pub struct Upserts {
 }
 
 /// What became of an upsert; rows that are not refused are durable.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Upserted {
     /// Items that did not exist before.
     pub items: u64,
@@ -214,12 +291,18 @@ pub struct Upserted {
     pub replaced: u64,
     /// Rows that never will be stored.
     pub refused: Vec<Refused>,
+    /// Rows that the service did not take this time, by index: only these are sent again. With a
+    /// row, all later rows of its key are named too.
+    pub again: Vec<usize>,
+    /// Why, where `again` is not empty.
+    pub fault: Option<Fault>,
 }
 
 /// Items by key, each with attributes.
 #[async_trait]
 pub trait Tables: Send + Sync {
-    /// Merges attributes into items, in order, in one transaction; durable when it returns.
+    /// Merges attributes into items, in order; durable when it returns, except the rows to send
+    /// again.
     async fn upsert(&self, table: &str, upserts: Upserts) -> Result<Upserted, Fault>;
 }
 
@@ -232,6 +315,12 @@ pub trait Delivery: Send + Sync {
     /// Appends records to a bucket, an object a handful; they are durable when it returns and come
     /// to lie in the bucket soon.
     async fn append(&self, place: &BucketPlace, records: Records) -> Result<Appended, Fault>;
+
+    /// What one write takes best. Records wait a moment for others, to become durable with them: a
+    /// delivery holds them for seconds anyway.
+    fn write_limits(&self) -> SinkLimits {
+        SinkLimits { linger: Duration::from_millis(20), ..SinkLimits::default() }
+    }
 }
 
 /// An object to load.

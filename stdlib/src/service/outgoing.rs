@@ -94,7 +94,8 @@ impl Outgoing {
                 _ => Vec::new(),
             },
         };
-        Written { refused: appended.refused.into_iter().map(fault).collect(), ..Written::default() }
+        let Appended { refused, again, fault: why, .. } = appended;
+        Written { refused: refused.into_iter().map(fault).collect(), again, fault: why }
     }
 }
 

@@ -1,8 +1,8 @@
 //! What a stream holds, and what waits in a delivery.
 
 use super::{Shown, paged, readable};
-use crate::service::ReadLimits;
 use crate::service::local::sqlite;
+use crate::service::local::streams::ReadLimits;
 use crate::service::local::streams::{look, partitions};
 use crate::service::position::position_key;
 use dsl::value::Value;

@@ -26,15 +26,14 @@ pub mod warehouse;
 
 pub use delivery::add_deliveries;
 
-use crate::service::{Services, physical_name};
+use crate::service::{Opened, Services, physical_name};
 use checkpoints::LocalCheckpoints;
 use delivery::{LocalDelivery, hidden_stream};
 use dsl::ast::ResourceKind;
 use dsl::plan::{Plan, PlanResource};
 use dsl::value::Value;
-use engine::ctx::{Checkpoints, Clock};
+use engine::ctx::Clock;
 use engine::fault::Fault;
-use lock::DirLock;
 use objects::LocalObjects;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -44,22 +43,13 @@ use streams::{LocalStreams, StreamPlan};
 use tables::{LocalTables, TablePlan};
 use warehouse::LocalWarehouse;
 
-/// The services of one directory, held by this process until it is dropped.
-pub struct LocalServices {
-    /// What the nodes work on.
-    pub services: Arc<Services>,
-    /// Where sources and batches keep their positions.
-    pub checkpoints: Arc<dyn Checkpoints>,
-    _lock: DirLock,
-}
-
 /// Opens (and makes, where it is not there) the directory for one run, and repairs what a crash has
 /// left. `plan` says which streams, tables and buckets there are; what it does not use is not
 /// opened. Blocks while it reads the directory.
 ///
 /// # Errors
 /// Another process runs on it; a file is damaged, of another type or cannot be opened.
-pub fn open(dir: &Path, plan: &Plan, clock: Arc<dyn Clock>) -> Result<LocalServices, Fault> {
+pub fn open(dir: &Path, plan: &Plan, clock: Arc<dyn Clock>) -> Result<Opened, Fault> {
     disk::make_dir(dir)?;
     let lock = lock::take(dir, clock.now_ns())?;
     let streams = Arc::new(LocalStreams::open(dir, stream_plans(plan)?, &clock)?);
@@ -70,10 +60,10 @@ pub fn open(dir: &Path, plan: &Plan, clock: Arc<dyn Clock>) -> Result<LocalServi
         delivery: Arc::new(LocalDelivery::new(streams)),
         warehouse: Arc::new(LocalWarehouse::open(dir, plan, clock)?),
     };
-    Ok(LocalServices {
+    Ok(Opened {
         services: Arc::new(services),
         checkpoints: Arc::new(LocalCheckpoints::open(dir)?),
-        _lock: lock,
+        held: Box::new(lock),
     })
 }
 

@@ -25,7 +25,7 @@ pub fn open(services: Arc<Services>) -> Open {
         Box::pin(async move {
             let resource = ctx.node.resource.expect("a hidden reader has a resource");
             let stream = hidden_stream(&ctx.plan.resources[resource])?;
-            Ok(Box::new(StreamRead::open(&ctx, services, stream, true).await?) as Box<dyn Source>)
+            Ok(Box::new(StreamRead::open(&ctx, &services, &stream, true).await?) as Box<dyn Source>)
         })
     }))
 }

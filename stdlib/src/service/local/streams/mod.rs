@@ -7,6 +7,7 @@
 pub mod frame;
 pub mod log;
 pub mod read;
+pub mod reader;
 pub mod recent;
 pub mod refuse;
 pub mod seen;
@@ -16,13 +17,15 @@ mod tests;
 pub mod writer;
 
 use super::disk;
-use crate::service::{Appended, BucketPlace, ReadLimits, Records, StreamRows, Streams};
+use crate::service::position::Positions;
+use crate::service::{Appended, BucketPlace, Records, StreamReader, StreamRows, Streams};
 use arrow_array::Array;
 use async_trait::async_trait;
 use engine::batch::Partition;
-use engine::ctx::Clock;
+use engine::ctx::{Clock, NodeCtx};
 use engine::fault::Fault;
 use log::{Log, Purpose};
+use reader::LocalReader;
 use refuse::Service;
 use seen::Seen;
 use std::collections::BTreeMap;
@@ -102,50 +105,57 @@ impl LocalStreams {
         Ok(LocalStreams { streams })
     }
 
+    /// The records of a shard at and after offset `from`; none where there are none yet. Does not
+    /// wait.
+    ///
+    /// # Errors
+    /// No such stream is open; a file cannot be read.
+    pub async fn read(
+        &self,
+        name: &str,
+        shard: usize,
+        from: u64,
+        limits: ReadLimits,
+    ) -> Result<StreamRows, Fault> {
+        reader::read(&self.stream(name)?.shards[shard].1, from, limits).await
+    }
+
+    /// Waits until a shard has a record at or after `from`. Cancel-safe.
+    ///
+    /// # Errors
+    /// No such stream is open.
+    pub async fn arrived(&self, name: &str, shard: usize, from: u64) -> Result<(), Fault> {
+        reader::arrived(&self.stream(name)?.shards[shard].1, from).await;
+        Ok(())
+    }
+
     fn stream(&self, name: &str) -> Result<&Stream, Fault> {
         self.streams
             .get(name)
             .ok_or_else(|| Fault::service("no_stream", format!("no stream `{name}` is open")))
     }
+}
 
-    fn log(&self, name: &str, shard: u32) -> Result<Arc<Log>, Fault> {
-        let shards = &self.stream(name)?.shards;
-        assert!((shard as usize) < shards.len(), "a reader asks for a shard that it was given");
-        Ok(shards[shard as usize].1.clone())
-    }
+/// How much one read may bring.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadLimits {
+    /// Records at most.
+    pub rows_max: usize,
+    /// Payload bytes at most, except that one record always fits.
+    pub bytes_max: usize,
 }
 
 #[async_trait]
 impl Streams for LocalStreams {
-    async fn shards(&self, stream: &str) -> Result<Vec<Arc<Partition>>, Fault> {
-        Ok(self.stream(stream)?.shards.iter().map(|(partition, _)| partition.clone()).collect())
-    }
-
     async fn append(&self, stream: &str, records: Records) -> Result<Appended, Fault> {
         let rows: usize = records.runs.iter().map(|run| run.len as usize).sum();
         assert_eq!(rows, records.payloads.len(), "one id for each record");
         self.stream(stream)?.writer.append(records).await
     }
 
-    async fn read(
-        &self,
-        stream: &str,
-        shard: u32,
-        from: u64,
-        limits: ReadLimits,
-    ) -> Result<StreamRows, Fault> {
-        let log = self.log(stream, shard)?;
-        if let Some(rows) = log.read_recent(from, limits) {
-            return rows;
-        }
-        super::blocking(move || log.read(from, limits)).await
-    }
-
-    async fn arrived(&self, stream: &str, shard: u32, from: u64) -> Result<(), Fault> {
-        let mut end = self.log(stream, shard)?.end.subscribe();
-        let closed = end.wait_for(|end| *end > from).await.is_err();
-        assert!(!closed, "the log that sends is held while it is waited for");
-        Ok(())
+    async fn reader(&self, stream: &str, ctx: &NodeCtx) -> Result<Box<dyn StreamReader>, Fault> {
+        let shards = self.stream(stream)?.shards.clone();
+        Ok(Box::new(LocalReader::open(shards, Positions::of(ctx)).await?))
     }
 }
 

@@ -1,9 +1,10 @@
 //! Reading a log by offset: whole frames in large blocks, verified, as columns.
 
+use super::ReadLimits;
 use super::frame::Frame;
 use super::log::{Log, Segment, read_at_most};
+use crate::service::StreamRows;
 use crate::service::local::disk;
-use crate::service::{ReadLimits, StreamRows};
 use arrow_array::{BinaryArray, StringArray};
 use arrow_buffer::{Buffer, OffsetBuffer, ScalarBuffer};
 use engine::batch::Run;

@@ -31,7 +31,7 @@ fn records(first: u64, texts: &[&str]) -> Records {
     }
 }
 
-async fn texts(streams: &LocalStreams, shard: u32, limits: ReadLimits) -> Vec<String> {
+async fn texts(streams: &LocalStreams, shard: usize, limits: ReadLimits) -> Vec<String> {
     let mut all = Vec::new();
     let mut from = 0;
     loop {
@@ -78,10 +78,10 @@ async fn what_is_sent_again_is_dropped_even_after_a_reopen() {
     streams.append("s", records(10, &["a", "b"])).await.unwrap();
     let again = streams.append("s", records(9, &["z", "a", "b", "c"])).await.unwrap();
     assert_eq!((again.stored, again.already_stored), (2, 2));
-    let partition = streams.shards("s").await.unwrap()[0].id;
+    let partition = streams.stream("s").unwrap().shards[0].0.id;
     drop(streams);
     let streams = open(dir.path());
-    assert_eq!(streams.shards("s").await.unwrap()[0].id, partition);
+    assert_eq!(streams.stream("s").unwrap().shards[0].0.id, partition);
     let again = streams.append("s", records(8, &["y", "z", "a", "b", "c"])).await.unwrap();
     assert_eq!((again.stored, again.already_stored), (1, 4));
     assert_eq!(texts(&streams, 0, LIMITS).await, ["a", "b", "z", "c", "y"]);

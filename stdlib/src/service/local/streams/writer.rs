@@ -123,7 +123,7 @@ impl Group {
         for (tail, rows) in self.tails.iter_mut().zip(&rows) {
             tail.gather(&records, rows, arrival_ns);
         }
-        Appended { stored, already_stored, refused }
+        Appended { stored, already_stored, refused, ..Appended::default() }
     }
 }
 

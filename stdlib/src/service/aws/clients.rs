@@ -1,0 +1,83 @@
+//! The clients of all services, made from one configuration.
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_smithy_http_client::tls::{Provider as Tls, rustls_provider::CryptoMode};
+use dsl::plan::Provider;
+use engine::fault::Fault;
+use std::time::Duration;
+
+/// How long a connection may take to come about.
+const CONNECT: Duration = Duration::from_secs(5);
+/// How long one try of a call may take, its body included.
+const ATTEMPT: Duration = Duration::from_secs(60);
+
+/// One client a service; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Clients {
+    /// Streams.
+    pub kinesis: aws_sdk_kinesis::Client,
+    /// Buckets.
+    pub s3: aws_sdk_s3::Client,
+    /// Tables, leases, positions.
+    pub dynamodb: aws_sdk_dynamodb::Client,
+    /// Deliveries.
+    pub firehose: aws_sdk_firehose::Client,
+    /// The warehouse.
+    pub redshift: aws_sdk_redshiftdata::Client,
+    /// Where they stand.
+    pub region: String,
+}
+
+impl Clients {
+    /// Reads the configuration and makes the clients. Makes no call.
+    ///
+    /// # Errors
+    /// No region is configured.
+    pub async fn load(provider: &Provider) -> Result<Clients, Fault> {
+        let config = configuration(provider).await;
+        let Some(region) = config.region().map(|region| region.as_ref().to_owned()) else {
+            let message = "no AWS region is configured";
+            return Err(Fault::service("no_region", message).help(
+                "write `region = \"eu-central-1\"` in the profile, or set AWS_REGION, or the region \
+                 of your AWS profile",
+            ));
+        };
+        // Buckets stand behind a custom endpoint by path: `localhost` has no sub-domains.
+        let s3 = aws_sdk_s3::config::Builder::from(&config)
+            .force_path_style(config.endpoint_url().is_some() || s3_endpoint_is_custom());
+        Ok(Clients {
+            kinesis: aws_sdk_kinesis::Client::new(&config),
+            s3: aws_sdk_s3::Client::from_conf(s3.build()),
+            dynamodb: aws_sdk_dynamodb::Client::new(&config),
+            firehose: aws_sdk_firehose::Client::new(&config),
+            redshift: aws_sdk_redshiftdata::Client::new(&config),
+            region,
+        })
+    }
+}
+
+/// `AWS_ENDPOINT_URL_S3` alone, which the shared configuration does not show.
+fn s3_endpoint_is_custom() -> bool {
+    std::env::var_os("AWS_ENDPOINT_URL_S3").is_some()
+}
+
+async fn configuration(provider: &Provider) -> SdkConfig {
+    let http = aws_smithy_http_client::Builder::new()
+        .tls_provider(Tls::Rustls(CryptoMode::Ring))
+        .build_https();
+    let timeouts =
+        TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(ATTEMPT);
+    let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        .http_client(http)
+        .timeout_config(timeouts.build())
+        .retry_config(RetryConfig::disabled());
+    if let Some(region) = &provider.region {
+        loader = loader.region(Region::new(region.clone()));
+    }
+    if let Some(endpoint) = &provider.endpoint {
+        loader = loader.endpoint_url(endpoint);
+    }
+    loader.load().await
+}

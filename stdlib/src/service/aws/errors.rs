@@ -1,0 +1,208 @@
+//! What an error of the SDK means for a run: its class, its words, what to do.
+
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use engine::fault::{Fault, FaultClass};
+use std::error::Error;
+use std::time::Duration;
+
+/// The service asks for less.
+const THROTTLES: &[&str] = &[
+    "ProvisionedThroughputExceededException",
+    "ThrottlingException",
+    "Throttling",
+    "RequestLimitExceeded",
+    "LimitExceededException",
+    "TooManyRequestsException",
+    "SlowDown",
+    "KMSThrottlingException",
+    "ActiveStatementsExceededException",
+    "ActiveSessionsExceededException",
+    "RequestThrottled",
+    "RequestThrottledException",
+    "TransactionInProgressException",
+];
+
+/// Passes by itself.
+const TRANSIENT: &[&str] = &[
+    "InternalFailure",
+    "InternalServerError",
+    "InternalServerException",
+    "InternalError",
+    "InternalFailureException",
+    "ServiceUnavailable",
+    "ServiceUnavailableException",
+    "RequestTimeout",
+    "RequestTimeoutException",
+    "ConditionalRequestConflict",
+    "OperationAborted",
+    "TransactionConflictException",
+];
+
+/// Never passes by itself, and what to do about it.
+const PERMANENT: &[(&[&str], &str)] = &[
+    (
+        &["ExpiredToken", "ExpiredTokenException", "ExpiredSignature", "RequestExpired"],
+        "the credentials have expired: sign in again, and run once more",
+    ),
+    (
+        &[
+            "AccessDenied",
+            "AccessDeniedException",
+            "UnauthorizedOperation",
+            "AuthFailure",
+            "KMSAccessDeniedException",
+            "NotAuthorized",
+        ],
+        "give the role of this run the permission, then run once more; nothing was lost",
+    ),
+    (
+        &[
+            "UnrecognizedClientException",
+            "InvalidClientTokenId",
+            "InvalidAccessKeyId",
+            "InvalidSignatureException",
+            "SignatureDoesNotMatch",
+            "MissingAuthenticationToken",
+            "MissingAuthenticationTokenException",
+            "IncompleteSignature",
+            "InvalidToken",
+        ],
+        "the credentials are not those of this account: see `aws sts get-caller-identity`",
+    ),
+    (
+        &["RequestTimeTooSkewed", "RequestInTheFuture"],
+        "this machine's clock is wrong by more than AWS takes: set it",
+    ),
+    (
+        &["ResourceNotFoundException", "NoSuchBucket", "TableNotFoundException"],
+        "`flowc up FILE --profile …` makes what is missing",
+    ),
+    (
+        &[
+            "KMSDisabledException",
+            "KMSInvalidStateException",
+            "KMSNotFoundException",
+            "KMSOptInRequired",
+            "OptInRequired",
+        ],
+        "the key or the account must be enabled first",
+    ),
+];
+
+/// The fault of a call. `what` says what was tried, such as `write to stream `APIData``.
+pub fn fault<E>(what: &str, error: SdkError<E, HttpResponse>) -> Fault
+where
+    E: ProvideErrorMetadata + Error + 'static,
+{
+    match &error {
+        SdkError::ServiceError(answer) => {
+            let (code, message) = (answer.err().code(), answer.err().message());
+            let status = answer.raw().status().as_u16();
+            let fault = answered(what, status, code.unwrap_or_default(), message);
+            let asked = answer.raw().headers().get("retry-after");
+            let seconds = asked.and_then(|text| text.parse().ok());
+            Fault { retry_after: seconds.map(Duration::from_secs), ..fault }
+        }
+        SdkError::TimeoutError(_) => {
+            Fault::transient("timeout", format!("cannot {what}: AWS did not answer in time"))
+        }
+        SdkError::ConstructionFailure(_) => Fault::service(
+            "request_invalid",
+            format!("cannot {what}: the request cannot be made: {}", chain(&error)),
+        ),
+        SdkError::DispatchFailure(failure) if failure.is_user() => credentials(what, &error),
+        SdkError::DispatchFailure(failure) if failure.is_timeout() => {
+            Fault::transient("timeout", format!("cannot {what}: no connection in time"))
+        }
+        SdkError::DispatchFailure(_) if is_about_credentials(&error) => credentials(what, &error),
+        _ => Fault::transient("connection", format!("cannot {what}: {}", chain(&error))),
+    }
+}
+
+/// The fault of an error that a service named, with the status of its answer (0 = none).
+pub fn answered(what: &str, status: u16, code: &str, message: Option<&str>) -> Fault {
+    let said = match message.filter(|text| !text.is_empty()) {
+        Some(text) => format!("{}: {}", if code.is_empty() { "AWS" } else { code }, text.trim()),
+        None if code.is_empty() => format!("AWS answered with status {status}"),
+        None => code.to_owned(),
+    };
+    let name = if code.is_empty() { format!("http_{status}") } else { code.to_owned() };
+    let message = format!("cannot {what}: {said}");
+    let known = |list: &[&str]| list.contains(&code);
+    if let Some((_, help)) = PERMANENT.iter().find(|(codes, _)| known(codes)) {
+        return Fault::service(name, message).help(*help);
+    }
+    let class = match status {
+        _ if known(THROTTLES) => FaultClass::Throttle,
+        429 => FaultClass::Throttle,
+        _ if known(TRANSIENT) => FaultClass::Transient,
+        500.. | 0 => FaultClass::Transient,
+        _ => FaultClass::Service,
+    };
+    Fault { class, ..Fault::service(name, message) }
+}
+
+fn credentials(what: &str, error: &dyn Error) -> Fault {
+    let message = format!("cannot {what}: no credentials: {}", chain(error));
+    Fault::service("no_credentials", message)
+        .help("set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give a role")
+}
+
+/// The SDK has no kind of its own for it.
+fn is_about_credentials(error: &dyn Error) -> bool {
+    let mut at = Some(error);
+    while let Some(error) = at {
+        let text = error.to_string();
+        if text.contains("credentials") || text.contains("identity") {
+            return true;
+        }
+        at = error.source();
+    }
+    false
+}
+
+/// An error with its causes, each once.
+fn chain(error: &dyn Error) -> String {
+    let mut texts: Vec<String> = Vec::new();
+    let mut at = Some(error);
+    while let Some(error) = at {
+        let text = error.to_string();
+        if texts.last() != Some(&text) {
+            texts.push(text);
+        }
+        at = error.source();
+    }
+    texts.join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn class(status: u16, code: &str) -> FaultClass {
+        answered("write", status, code, None).class
+    }
+
+    #[test]
+    fn codes_have_classes() {
+        assert_eq!(class(400, "ProvisionedThroughputExceededException"), FaultClass::Throttle);
+        assert_eq!(class(503, "SlowDown"), FaultClass::Throttle);
+        assert_eq!(class(500, "InternalFailure"), FaultClass::Transient);
+        assert_eq!(class(409, "ConditionalRequestConflict"), FaultClass::Transient);
+        assert_eq!(class(502, ""), FaultClass::Transient);
+        assert_eq!(class(403, "AccessDenied"), FaultClass::Service);
+        assert_eq!(class(400, "ExpiredTokenException"), FaultClass::Service);
+        assert_eq!(class(400, "ResourceNotFoundException"), FaultClass::Service);
+    }
+
+    #[test]
+    fn a_fault_says_what_where_and_what_to_do() {
+        let fault = answered("write to stream `s`", 400, "ExpiredTokenException", Some("old"));
+        assert_eq!(fault.message, "cannot write to stream `s`: ExpiredTokenException: old");
+        assert!(fault.help.is_some_and(|help| help.contains("sign in again")));
+        let fault = answered("read", 503, "", None);
+        assert_eq!(fault.message, "cannot read: AWS answered with status 503");
+    }
+}

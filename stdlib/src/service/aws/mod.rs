@@ -1,0 +1,40 @@
+//! The services of AWS, by its SDK: nothing outside of this directory names it.
+//!
+//! Region, endpoints and credentials come from the SDK's own configuration (environment, profiles,
+//! roles); the profile of the `.flow` file may say `region` and `endpoint`. Each call is tried
+//! once: retries are the business of the engine's drivers, which count them.
+
+pub mod clients;
+pub mod errors;
+
+use crate::service::Opened;
+use clients::Clients;
+use dsl::plan::Plan;
+use engine::ctx::Clock;
+use engine::fault::Fault;
+use std::sync::Arc;
+
+/// Adds to a plan what AWS has no service for.
+pub fn prepare(plan: &mut Plan) {
+    let _ = plan;
+}
+
+/// Opens the services for one run.
+///
+/// # Errors
+/// No region is known; the table of leases and positions is missing or cannot be reached.
+pub async fn open(plan: &Plan, clock: Arc<dyn Clock>) -> Result<Opened, Fault> {
+    let _clients = Clients::load(&plan.provider).await?;
+    let _ = clock;
+    let message = format!("profile `{}` needs AWS, whose connectors come next", plan.profile);
+    Err(Fault::service("no_connectors", message))
+}
+
+/// The table of leases and positions of a plan.
+pub fn state_table(plan: &Plan) -> String {
+    let stem = std::path::Path::new(&plan.file).file_stem();
+    let stem = stem.map_or("flow".into(), |stem| stem.to_string_lossy());
+    let legal = |c: char| if c.is_ascii_alphanumeric() || "_.-".contains(c) { c } else { '-' };
+    let named = || format!("flowc-{}", stem.chars().map(legal).collect::<String>());
+    plan.provider.state.clone().unwrap_or_else(named)
+}
