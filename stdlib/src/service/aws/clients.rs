@@ -40,13 +40,13 @@ impl Clients {
         let Some(region) = config.region().map(|region| region.as_ref().to_owned()) else {
             let message = "no AWS region is configured";
             return Err(Fault::service("no_region", message).help(
-                "write `region = \"eu-central-1\"` in the profile, or set AWS_REGION, or the region \
-                 of your AWS profile",
+                "write `region = \"eu-central-1\"` in the profile of the file, or set AWS_REGION, \
+                 or the region of your AWS profile",
             ));
         };
         // Buckets stand behind a custom endpoint by path: `localhost` has no sub-domains.
         let s3 = aws_sdk_s3::config::Builder::from(&config)
-            .force_path_style(config.endpoint_url().is_some() || s3_endpoint_is_custom());
+            .force_path_style(config.endpoint_url().is_some());
         Ok(Clients {
             kinesis: aws_sdk_kinesis::Client::new(&config),
             s3: aws_sdk_s3::Client::from_conf(s3.build()),
@@ -56,11 +56,6 @@ impl Clients {
             region,
         })
     }
-}
-
-/// `AWS_ENDPOINT_URL_S3` alone, which the shared configuration does not show.
-fn s3_endpoint_is_custom() -> bool {
-    std::env::var_os("AWS_ENDPOINT_URL_S3").is_some()
 }
 
 async fn configuration(provider: &Provider) -> SdkConfig {
