@@ -19,9 +19,11 @@ use engine::summary::Counters;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::header::{CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
 use hyper::{Request, Response, Uri};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::{ClientConfig, RootCertStore};
 use std::collections::VecDeque;
 use std::error::Error;
 use std::sync::Arc;
@@ -52,7 +54,7 @@ Up to `concurrency` requests are under way at once. Each also names the row befo
 answered yet (`Flowc-After`), and an `http.serve` takes them in that order, whatever overtakes or
 is sent again: rows of one key keep their order. Another server may not look at it; give it
 `concurrency: 1` where order counts.
-`https://` is not supported yet.",
+For `https://` the certificates of the system are trusted; `SSL_CERT_FILE` names others.",
     kind: NodeKind::Sink,
     resource: None,
     signatures: &["json<T> ->"],
@@ -149,7 +151,7 @@ pub fn open() -> Open {
 
 /// The sink: rows in, requests out.
 pub struct HttpPost {
-    client: Client<HttpConnector, Full<Bytes>>,
+    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     url: String,
     uri: Uri,
     timeout: Duration,
@@ -166,8 +168,7 @@ impl HttpPost {
         let url = node.text("url").to_string();
         let uri = uri(&url)?;
         let (batch, concurrency) = (node.count("batch"), node.count("concurrency"));
-        let mut connector = HttpConnector::new();
-        connector.set_nodelay(true);
+        let connector = connector(&uri)?;
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE)
@@ -242,8 +243,13 @@ impl HttpPost {
 
     fn broken(&self, error: &(dyn Error + 'static)) -> Fault {
         let mut cause = error;
-        while let Some(deeper) = cause.source() {
+        while let Some(deeper) = inner(cause) {
             cause = deeper;
+        }
+        if let Some(rustls::Error::InvalidCertificate(_)) = cause.downcast_ref() {
+            let message = format!("the certificate of `{}` is not trusted: {cause}", self.url);
+            return Fault::service("certificate", message)
+                .help("name the file of the authority that signed it with SSL_CERT_FILE");
         }
         no_reply("http_connection", format!("no answer from `{}`: {cause}", self.url))
     }
@@ -382,18 +388,44 @@ impl<'a> Lines<'a> {
     }
 }
 
+/// What an error was made of; an I/O error hides it from `source`.
+fn inner<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e (dyn Error + 'static)> {
+    match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+        Some(inner) => Some(inner),
+        None => error.source(),
+    }
+}
+
+/// Connections with TLS where the URL asks for it.
+fn connector(uri: &Uri) -> Result<HttpsConnector<HttpConnector>, Fault> {
+    let mut http = HttpConnector::new();
+    http.set_nodelay(true);
+    http.enforce_http(false);
+    let builder = match uri.scheme_str() {
+        Some("https") => HttpsConnectorBuilder::new().with_native_roots().map_err(|error| {
+            let message = format!("cannot read the certificates that this system trusts: {error}");
+            Fault::service("certificates", message)
+                .help("install the system's certificates, or name a file with SSL_CERT_FILE")
+        })?,
+        _ => {
+            let nobody = RootCertStore::empty();
+            let config = ClientConfig::builder().with_root_certificates(nobody);
+            HttpsConnectorBuilder::new().with_tls_config(config.with_no_client_auth())
+        }
+    };
+    Ok(builder.https_or_http().enable_http1().wrap_connector(http))
+}
+
 fn uri(url: &str) -> Result<Uri, Fault> {
     let bad = |why: String| {
         Fault::service("url", why).help("write a URL as `http://127.0.0.1:8080/orders`")
     };
     let uri: Uri = url.parse().map_err(|error| bad(format!("`{url}` is no URL: {error}")))?;
     match (uri.scheme_str(), uri.authority()) {
-        (Some("https"), _) => Err(Fault::service("https", "`https` is not supported yet")
-            .help("post to an `http://` address, such as a proxy on this machine")),
-        (Some("http"), Some(authority)) if authority.as_str().contains('@') => {
+        (Some("http" | "https"), Some(authority)) if authority.as_str().contains('@') => {
             Err(bad("a URL with a user name is not supported yet".into()))
         }
-        (Some("http"), Some(_)) => Ok(uri),
-        _ => Err(bad(format!("`{url}` is no `http://` URL"))),
+        (Some("http" | "https"), Some(_)) => Ok(uri),
+        _ => Err(bad(format!("`{url}` is no `http://` or `https://` URL"))),
     }
 }
