@@ -6,6 +6,7 @@
 
 pub mod clients;
 pub mod errors;
+pub mod event_id;
 
 use crate::service::Opened;
 use clients::Clients;
