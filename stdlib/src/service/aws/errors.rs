@@ -22,6 +22,9 @@ const THROTTLES: &[&str] = &[
     "RequestThrottled",
     "RequestThrottledException",
     "TransactionInProgressException",
+    // Reasons why a transaction was cancelled.
+    "ThrottlingError",
+    "ProvisionedThroughputExceeded",
 ];
 
 /// Passes by itself.
@@ -38,6 +41,7 @@ const TRANSIENT: &[&str] = &[
     "ConditionalRequestConflict",
     "OperationAborted",
     "TransactionConflictException",
+    "TransactionConflict",
 ];
 
 /// Never passes by itself, and what to do about it.

@@ -7,12 +7,16 @@
 pub mod clients;
 pub mod errors;
 pub mod event_id;
+mod missing;
+pub mod state;
 
-use crate::service::Opened;
+use crate::service::{Opened, Services};
 use clients::Clients;
 use dsl::plan::Plan;
 use engine::ctx::Clock;
 use engine::fault::Fault;
+use missing::Missing;
+use state::StateTable;
 use std::sync::Arc;
 
 /// Adds to a plan what AWS has no service for.
@@ -23,12 +27,18 @@ pub fn prepare(plan: &mut Plan) {
 /// Opens the services for one run.
 ///
 /// # Errors
-/// No region is known; the table of leases and positions is missing or cannot be reached.
+/// No region is known.
 pub async fn open(plan: &Plan, clock: Arc<dyn Clock>) -> Result<Opened, Fault> {
-    let _clients = Clients::load(&plan.provider).await?;
-    let _ = clock;
-    let message = format!("profile `{}` needs AWS, whose connectors come next", plan.profile);
-    Err(Fault::service("no_connectors", message))
+    let clients = Clients::load(&plan.provider).await?;
+    let checkpoints = Arc::new(StateTable::new(clients.dynamodb.clone(), plan, clock));
+    let services = Services {
+        streams: Arc::new(Missing),
+        objects: Arc::new(Missing),
+        tables: Arc::new(Missing),
+        delivery: Arc::new(Missing),
+        warehouse: Arc::new(Missing),
+    };
+    Ok(Opened { services: Arc::new(services), checkpoints, held: Box::new(clients) })
 }
 
 /// The table of leases and positions of a plan.
