@@ -7,7 +7,9 @@
 #[cfg(feature = "aws")]
 pub mod aws;
 pub mod inspect;
+pub mod items;
 pub mod local;
+pub mod object_key;
 pub mod once;
 pub mod outgoing;
 pub mod position;
@@ -248,9 +250,14 @@ pub trait Objects: Send + Sync {
         max: usize,
     ) -> Result<Listed, Fault>;
 
-    /// Waits until an object has arrived that is numbered `from` or higher.
+    /// Waits until an object may have arrived that is numbered `from` or higher.
     /// Only for a bucket that was listed before. Cancel-safe.
     async fn arrived(&self, bucket: &str, from: u64) -> Result<(), Fault>;
+
+    /// Puts under way at once that the provider takes best, for each node.
+    fn puts_at_once(&self) -> usize {
+        4
+    }
 }
 
 /// A column of an upsert: one attribute for each item.

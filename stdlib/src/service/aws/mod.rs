@@ -8,6 +8,7 @@ pub mod clients;
 pub mod errors;
 pub mod event_id;
 mod missing;
+pub mod objects;
 pub mod state;
 
 use crate::service::{Opened, Services};
@@ -16,6 +17,7 @@ use dsl::plan::Plan;
 use engine::ctx::Clock;
 use engine::fault::Fault;
 use missing::Missing;
+use objects::{AwsObjects, Sizes};
 use state::StateTable;
 use std::sync::Arc;
 
@@ -30,10 +32,12 @@ pub fn prepare(plan: &mut Plan) {
 /// No region is known.
 pub async fn open(plan: &Plan, clock: Arc<dyn Clock>) -> Result<Opened, Fault> {
     let clients = Clients::load(&plan.provider).await?;
-    let checkpoints = Arc::new(StateTable::new(clients.dynamodb.clone(), plan, clock));
+    let checkpoints = Arc::new(StateTable::new(clients.dynamodb.clone(), plan, clock.clone()));
+    let (state, sizes) = (checkpoints.clone(), Sizes::default());
+    let objects = AwsObjects::open(&clients, plan, state, clock, sizes).await?;
     let services = Services {
         streams: Arc::new(Missing),
-        objects: Arc::new(Missing),
+        objects: Arc::new(objects),
         tables: Arc::new(Missing),
         delivery: Arc::new(Missing),
         warehouse: Arc::new(Missing),

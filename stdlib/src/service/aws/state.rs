@@ -70,6 +70,40 @@ impl StateTable {
     }
 }
 
+impl StateTable {
+    /// Sets a key to `after`, but only where it has the value `before` (`None` = is not there);
+    /// durable when it is true. Values fit one row.
+    ///
+    /// # Errors
+    /// The table cannot be written.
+    pub async fn swap(
+        &self,
+        key: &str,
+        before: Option<&[u8]>,
+        after: &[u8],
+    ) -> Result<bool, Fault> {
+        let shared = &self.shared;
+        let binary = |value: &[u8]| AttributeValue::B(Blob::new(value));
+        let put = shared.dynamodb.put_item().table_name(&shared.table);
+        let put = put.item(KEY, AttributeValue::S(rows::row_key(key, 0)));
+        let put = put.item("value", binary(after));
+        let put = match before {
+            None => put.condition_expression(format!("attribute_not_exists({KEY})")),
+            Some(before) => put
+                .condition_expression("#v = :v")
+                .expression_attribute_names("#v", "value")
+                .expression_attribute_values(":v", binary(before)),
+        };
+        let Err(error) = put.send().await else { return Ok(true) };
+        if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) {
+            // A put whose answer was lost finds its own value.
+            return Ok(self.load(key).await?.as_deref() == Some(after));
+        }
+        let what = format!("write a checkpoint to table `{}`", shared.table);
+        Err(shared.helped(errors::fault(&what, error)))
+    }
+}
+
 #[async_trait]
 impl Checkpoints for StateTable {
     async fn load(&self, key: &str) -> Result<Option<Vec<u8>>, Fault> {

@@ -1,5 +1,6 @@
 //! Keys of objects as paths: every key is a file below its bucket, and none is outside.
 
+use crate::service::object_key;
 use engine::fault::Fault;
 use std::path::{Path, PathBuf};
 
@@ -8,22 +9,7 @@ use std::path::{Path, PathBuf};
 /// # Errors
 /// The key is empty, too long, or would be outside the bucket.
 pub fn path(root: &Path, bucket: &str, key: &str) -> Result<PathBuf, Fault> {
-    let refuse = |why: &str, help: &str| {
-        Fault::service("object_key", format!("`{key}` is no key for bucket `{bucket}`: {why}"))
-            .help(help)
-    };
-    if key.is_empty() {
-        return Err(refuse("it is empty", "make the key from the batch: `{batch.id}.txt`"));
-    }
-    let bytes_max = dsl::quotas::aws().limit("s3.key").max;
-    if key.len() as u64 > bytes_max {
-        return Err(refuse(&format!("it has over {bytes_max} bytes"), "make it shorter"));
-    }
-    let part_is_bad = |part: &str| part.is_empty() || part == "." || part == "..";
-    if key.split('/').any(part_is_bad) || key.contains('\0') {
-        let why = "locally, a key is a path inside the bucket";
-        return Err(refuse(why, "write it without a `/` at its ends, `//`, `.` and `..` parts"));
-    }
+    object_key::check(bucket, key)?;
     Ok(bucket_dir(root, bucket)?.join(key))
 }
 

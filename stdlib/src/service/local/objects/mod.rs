@@ -10,6 +10,7 @@ pub mod key;
 mod tests;
 
 use super::disk;
+use crate::service::object_key;
 use crate::service::{Listed, ObjectInfo, Objects, Put};
 use arrivals::Arrivals;
 pub use arrivals::walk;
@@ -228,11 +229,7 @@ fn already(bucket: &str, key: &str, path: &Path, content: &[u8]) -> Result<Put, 
     if same {
         return Ok(Put::AlreadyStored);
     }
-    let message =
-        format!("bucket `{bucket}` has an object `{key}` with other content; it was not replaced");
-    Err(Fault::service("object_conflict", message).help(
-        "make the key unique to its batch, as `{batch.id}` does; or move the other object away",
-    ))
+    Err(object_key::conflict(bucket, key))
 }
 
 fn same_content(path: &Path, content: &[u8]) -> io::Result<bool> {

@@ -4,8 +4,6 @@
 //! (bytes, for the limit of 400 KB). For people and other tools there are two views: `invoices`,
 //! an item a row as one JSON object, and `invoices_attributes`, an attribute a row.
 
-mod key;
-mod size;
 #[cfg(test)]
 mod tests;
 mod upsert;

@@ -3,13 +3,12 @@
 //! in order.
 
 mod limit;
-mod rows;
 
 use super::Table;
-use super::size::{self, Limits};
 use crate::json::encode::ValueWriter;
+use crate::service::items::rows::{self, Rows, Run, Wanted};
+use crate::service::items::size::{self, Limits};
 use crate::service::{Refused, Upserted, Upserts};
-use rows::{Rows, Run, Wanted};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection, OptionalExtension};
 

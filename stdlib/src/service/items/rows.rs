@@ -1,7 +1,7 @@
 //! The rows of an upsert, looked at once: keys, names and sizes, and which rows are of one item.
 
-use super::super::key;
-use super::super::size::{self, Limits};
+use super::key;
+use super::size::{self, Limits};
 use crate::service::{AttributeName, Refused, Upserts};
 use arrow_array::Array;
 use std::borrow::Cow;
