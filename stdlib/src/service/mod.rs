@@ -7,7 +7,7 @@
 #[cfg(feature = "aws")]
 pub mod aws;
 pub mod inspect;
-pub mod items;
+mod items;
 pub mod local;
 pub mod object_key;
 pub mod once;
