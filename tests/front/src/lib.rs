@@ -6,6 +6,7 @@ pub mod calls;
 pub mod chunked;
 pub mod clock;
 pub mod control;
+pub mod dynamodb;
 pub mod objects;
 pub mod operation;
 pub mod request;

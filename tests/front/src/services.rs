@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::calls::Calls;
 use crate::clock::Clock;
+use crate::dynamodb::DynamoDb;
 use crate::objects::{MemoryObjects, ObjectStore};
 use crate::request::Service;
 use crate::rules::Rules;
@@ -53,10 +54,11 @@ pub struct Services {
 
 impl Services {
     /// All services, empty.
-    pub fn new(_shared: &Arc<Shared>) -> Services {
+    pub fn new(shared: &Arc<Shared>) -> Services {
         let objects: Arc<dyn ObjectStore> = Arc::new(MemoryObjects::default());
         let mut by_scope: BTreeMap<&'static str, Arc<dyn Service>> = BTreeMap::new();
         by_scope.insert("sts", Arc::new(Sts));
+        by_scope.insert("dynamodb", Arc::new(DynamoDb::new(shared.clone())));
         Services { objects, by_scope }
     }
 
