@@ -11,9 +11,16 @@ pub enum FaultClass {
     Transient,
     /// 429, throughput exceeded: try again, with less at once.
     Throttle,
-    /// Access denied, full disk, missing resource, port in use: stops the node, never reaches the
-    /// quarantine.
+    /// Something in this write is invalid, and the service does not say which record: a sink's
+    /// driver writes it again in halves down to the row, and refuses that one. Elsewhere, and for
+    /// a sink that takes whole batches only, the same as [`FaultClass::Service`].
+    Records,
+    /// Access denied, expired credentials, full disk, missing resource, port in use: stops the
+    /// node at once, never reaches the quarantine.
     Service,
+    /// An answer that nobody has seen before: as [`FaultClass::Transient`] for 10 minutes without
+    /// another answer, then as [`FaultClass::Service`].
+    Unknown,
 }
 
 /// A fault of a node or of a whole write. Never about one record: that is a [`RowFault`].
@@ -30,6 +37,9 @@ pub struct Fault {
     pub help: Option<String>,
     /// When the service asked to be tried again.
     pub retry_after: Option<Duration>,
+    /// No answer came in time: a retry takes more of a sink's retry budget, because the first try
+    /// may still keep the service busy.
+    pub timeout: bool,
 }
 
 impl Fault {
@@ -41,6 +51,7 @@ impl Fault {
             message: message.into(),
             help: None,
             retry_after: None,
+            timeout: false,
         }
     }
 
@@ -52,6 +63,21 @@ impl Fault {
     /// A fault that asks for less.
     pub fn throttle(code: impl Into<String>, message: impl Into<String>) -> Fault {
         Fault { class: FaultClass::Throttle, ..Fault::service(code, message) }
+    }
+
+    /// A fault that may pass: no answer came in time.
+    pub fn timeout(code: impl Into<String>, message: impl Into<String>) -> Fault {
+        Fault { timeout: true, ..Fault::transient(code, message) }
+    }
+
+    /// A fault of some record of a write, which one the service does not say.
+    pub fn records(code: impl Into<String>, message: impl Into<String>) -> Fault {
+        Fault { class: FaultClass::Records, ..Fault::service(code, message) }
+    }
+
+    /// A fault that nobody has seen before.
+    pub fn unknown(code: impl Into<String>, message: impl Into<String>) -> Fault {
+        Fault { class: FaultClass::Unknown, ..Fault::service(code, message) }
     }
 
     /// The panic of a node's code, as its fault.

@@ -137,10 +137,12 @@ pub struct Sent {
 }
 
 /// Rows that fail together.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct FailedRows {
     /// What the rows of the faults are indexes of; `None` = the rows of the call.
     pub ids: Option<RowIds>,
+    /// What a service calls it, instead of the codes of the faults.
+    pub code: Option<String>,
     pub faults: Vec<RowFault>,
 }
 
@@ -183,8 +185,11 @@ pub struct SinkLimits {
     /// How long rows may wait for company; zero = write what is there (several batches that already
     /// wait are joined).
     pub linger: Duration,
-    /// Writes under way at once. With 1, writes are in order.
+    /// Writes under way at once at most; the driver begins with 4 and finds out how many the
+    /// service bears. With 1, writes are in order.
     pub concurrency: usize,
+    /// Bytes of columns of all writes under way at most, about; one write may always be.
+    pub in_flight_bytes_max: usize,
     /// Cut where `sequence number / align` changes, so that the same rows make the same write in
     /// every run; 0 = not.
     pub align: u64,
@@ -201,6 +206,7 @@ impl Default for SinkLimits {
             bytes_max: 8 << 20,
             linger: Duration::ZERO,
             concurrency: 1,
+            in_flight_bytes_max: 64 << 20,
             align: 0,
             whole: false,
             retry_for: Duration::from_secs(300),
@@ -253,7 +259,7 @@ impl Output {
 
     fn fail_rows(&mut self, ids: Option<RowIds>, faults: Vec<RowFault>) {
         if !faults.is_empty() {
-            self.failed.push(FailedRows { ids, faults });
+            self.failed.push(FailedRows { ids, code: None, faults });
         }
     }
 

@@ -60,6 +60,10 @@ pub struct NodeSummary {
     pub stored: u64,
     /// Writes that were tried again.
     pub retries: u64,
+    /// Writes that the service answered by asking for less.
+    pub throttled: u64,
+    /// Of a sink: no write has gone through for some time, and only one is tried now and then.
+    pub breaker_open: bool,
     /// The node's own counts.
     pub counts: BTreeMap<&'static str, u64>,
     /// It has ended.

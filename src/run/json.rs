@@ -34,6 +34,7 @@ fn node(summary: &NodeSummary, seconds: f64) -> Value {
         "resource": summary.resource, "hidden": summary.hidden,
         "rows_in": summary.rows_in, "rows_out": summary.rows_out, "stored": summary.stored,
         "filtered": summary.filtered, "failed": summary.failed, "retries": summary.retries,
+        "throttled": summary.throttled, "breaker_open": summary.breaker_open,
         "rows_per_second": rate, "counts": summary.counts,
     })
 }

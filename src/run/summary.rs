@@ -166,6 +166,12 @@ fn counts(node: &NodeSummary) -> String {
         let word = if node.retries == 1 { "retry" } else { "retries" };
         parts.push(format!("{} {word}", thousands(node.retries)));
     }
+    if node.throttled > 0 {
+        parts.push(format!("{} throttled", thousands(node.throttled)));
+    }
+    if node.breaker_open {
+        parts.push("nothing goes through".to_owned());
+    }
     parts.join(" · ")
 }
 
@@ -213,6 +219,8 @@ pub mod tests {
             failed: 0,
             stored: if kind == NodeKind::Sink { rows } else { 0 },
             retries: 0,
+            throttled: 0,
+            breaker_open: false,
             counts: BTreeMap::new(),
             ended: false,
         }

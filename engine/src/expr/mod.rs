@@ -30,6 +30,7 @@ mod tree;
 pub use cast::conform;
 pub use convert::{is_url, is_uuid, parse_bool, parse_float};
 pub use fault::{ExprFault, Faults};
+pub(crate) use print::write_plain as write_text;
 
 use crate::batch::Rows;
 use crate::ctx::{Clock, NodeCtx};

@@ -54,6 +54,11 @@ pub(super) fn fill(pieces: &[Piece], rows: usize) -> Column {
     if constant { Column::One(texts) } else { Column::Rows(texts) }
 }
 
+/// Appends the text of a value that is not null, times as RFC 3339.
+pub(crate) fn write_plain(out: &mut String, array: &ArrayRef, row: usize) {
+    write(out, array, row, None);
+}
+
 /// Appends the text of a value that is not null.
 ///
 /// Decimals have all digits of their scale, timestamps are RFC 3339, durations as in the language.

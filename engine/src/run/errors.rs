@@ -1,5 +1,7 @@
 //! Failing rows as `Failure` records, on their way to where the flow sends its errors.
 
+mod record;
+
 use super::node::Node;
 use crate::ack::{Ack, Failed};
 use crate::batch::{Batch, Partition, RowIds, Rows};
@@ -30,7 +32,7 @@ pub(crate) fn batch(
     given: Option<&Rows>,
     ack: Ack,
 ) -> Result<Batch, Fault> {
-    let FailedRows { ids, mut faults } = failed;
+    let FailedRows { ids, code, mut faults } = failed;
     faults.sort_by_key(|fault| fault.row);
     let ids = match (&ids, given) {
         (Some(made), _) => ids_of(made, &faults, place.node)?,
@@ -40,20 +42,22 @@ pub(crate) fn batch(
     };
     let dead: Vec<Failed> = match ack.wants_failures() {
         true => {
-            ids.seqs().zip(faults.iter().cycle()).map(|(seq, fault)| dead(seq, fault)).collect()
+            let failed = |(seq, fault)| dead(seq, fault, code.as_deref());
+            ids.seqs().zip(faults.iter().cycle()).map(failed).collect()
         }
         false => Vec::new(),
     };
     let seqs: Vec<u64> = ids.seqs().take(faults.len()).collect();
-    let columns = columns(place, &ids.partition, &seqs, &faults);
+    let columns = columns(place, &ids.partition, &seqs, (&faults, code.as_deref()));
     let partition = Arc::new(ids.partition.derive(&place.node.id));
     let ids = RowIds { partition, ..ids };
     let rows = Rows { columns, ids, group: None, resumed: None };
     Ok(Batch { rows, ack: ack.dead_letter(dead) })
 }
 
-fn dead(seq: u64, fault: &RowFault) -> Failed {
-    Failed { seq, code: fault.code.into(), message: fault.message.clone() }
+fn dead(seq: u64, fault: &RowFault, code: Option<&str>) -> Failed {
+    let code = code.unwrap_or(fault.code);
+    Failed { seq, code: code.into(), message: fault.message.clone() }
 }
 
 fn ids_of(of: &RowIds, faults: &[RowFault], node: &Node) -> Result<RowIds, Fault> {
@@ -80,7 +84,13 @@ fn row_index(node: &Node, fault: &RowFault, rows: usize) -> Fault {
     Fault::service("row_index", message)
 }
 
-fn columns(place: &Place, from: &Partition, seqs: &[u64], faults: &[RowFault]) -> RecordBatch {
+/// The columns of a `Failure`; a code beside the faults is that of all.
+fn columns(
+    place: &Place,
+    from: &Partition,
+    seqs: &[u64],
+    (faults, code): (&[RowFault], Option<&str>),
+) -> RecordBatch {
     let rows = faults.len();
     let same = |text: &str| -> ArrayRef { Arc::new(StringArray::from(vec![text; rows])) };
     let each = |text: fn(&RowFault) -> &str| -> ArrayRef {
@@ -102,7 +112,7 @@ fn columns(place: &Place, from: &Partition, seqs: &[u64], faults: &[RowFault]) -
         Arc::new(at),
         same(&place.node.flow),
         same(&place.node.id),
-        each(|fault| fault.code),
+        code.map_or_else(|| each(|fault| fault.code), same),
         each(|fault| &fault.message),
         Arc::new(payload.finish()),
         Arc::new(meta.finish()),
@@ -118,11 +128,20 @@ fn meta_builder() -> MapBuilder<StringBuilder, StringBuilder> {
         .with_values_field(Field::new("values", DataType::Utf8, false))
 }
 
+/// A row that the driver refuses in its sink's place, because of a fault of the write that held
+/// nothing else.
+pub(crate) fn refused(rows: &Rows, fault: Fault) -> FailedRows {
+    let payload = record::bytes(rows, 0);
+    let message = fault.message;
+    let row = RowFault { row: 0, code: "refused", message, payload, meta: Vec::new() };
+    FailedRows { ids: None, code: Some(fault.code), faults: vec![row] }
+}
+
 /// What stops the run when rows fail and no `errors` leads anywhere: the first of them.
 pub(crate) fn unhandled(failed: &FailedRows) -> Fault {
     let fault = &failed.faults[0];
     let rows = failed.faults.len();
     let message = format!("{} ({rows} rows, and no `errors` leads further)", fault.message);
-    Fault::service(fault.code, message)
+    Fault::service(failed.code.as_deref().unwrap_or(fault.code), message)
         .help("fix what refuses them; nothing that depends on these rows was acknowledged")
 }

@@ -59,6 +59,10 @@ pub(crate) struct Meter {
     pub stored: Count,
     /// Writes that were tried again.
     pub retries: Count,
+    /// Writes that the service answered by asking for less.
+    pub throttled: Count,
+    /// Nothing gets through: only one write is tried now and then.
+    pub breaker_open: AtomicBool,
     /// Of a source: rows of reads that are settled.
     pub settled: Count,
     /// Of a source: records of reads that are settled.
@@ -115,6 +119,8 @@ impl Node {
             failed: meter.failed.get(),
             stored: meter.stored.get(),
             retries: meter.retries.get(),
+            throttled: meter.throttled.get(),
+            breaker_open: meter.breaker_open.load(Ordering::Relaxed),
             counts: self.counters.snapshot(),
             ended: meter.ended.load(Ordering::Relaxed),
         }

@@ -6,7 +6,7 @@ use super::edge::Outlet;
 use super::feeders::Feeders;
 use super::node::Node;
 use super::shutdown::Control;
-use super::sink::{SinkDriver, Window, Writer};
+use super::sink::{Gate, SinkDriver, Writer};
 use super::source::{Done, Settling, SourceDriver};
 use super::step::{Site, Step};
 use super::transform::Chain;
@@ -158,7 +158,7 @@ impl Opener<'_> {
             sink,
             limits,
             errors: outlets.find(|outlet| outlet.port == Port::Errors),
-            window: Window::new(limits.concurrency),
+            gate: Gate::new(limits.concurrency),
             ctx: self.ctx.clone(),
             control: self.control.clone(),
         };

@@ -1,7 +1,7 @@
 //! When to try again: full jitter, limited by time without progress.
 
 use crate::ctx::{Ctx, nanos};
-use crate::fault::Fault;
+use crate::fault::{Fault, FaultClass};
 use std::time::Duration;
 
 /// The longest wait between two tries.
@@ -10,46 +10,75 @@ const WAIT_MAX: Duration = Duration::from_secs(20);
 const WAIT_FIRST: Duration = Duration::from_millis(50);
 /// How long a source's read, a commit or a checkpoint is tried again.
 pub(crate) const RETRY_FOR: Duration = Duration::from_secs(300);
+/// How long an answer that nobody has seen before counts as one that may pass.
+const UNKNOWN_FOR: Duration = Duration::from_secs(600);
 
-/// The waits of one call that is tried again.
+/// The waits of one call that is tried again: a random one up to `min(20 s, 50 ms × 2^tries)`, and
+/// at least what the service asks for. A call is given up when it has made no progress for its
+/// time, or at once when another try cannot help.
 #[derive(Debug)]
 pub(crate) struct Backoff {
     random: fastrand::Rng,
     retry_for: Duration,
     tries: u32,
+    /// The first fault without progress.
     since_ns: Option<i64>,
+    /// The first of the faults that were all unknown.
+    unknown_ns: Option<i64>,
 }
 
 impl Backoff {
     pub fn new(seed: u64, retry_for: Duration) -> Backoff {
         let random = fastrand::Rng::with_seed(seed);
-        Backoff { random, retry_for, tries: 0, since_ns: None }
+        Backoff { random, retry_for, tries: 0, since_ns: None, unknown_ns: None }
     }
 
     /// Something was done: the waits begin anew.
     pub fn progress(&mut self) {
         self.tries = 0;
         self.since_ns = None;
+        self.unknown_ns = None;
     }
 
     /// How long to wait before the next try; the fault to give up with when it must not or need not
-    /// be tried again.
+    /// be tried again, which is of class [`FaultClass::Service`].
     pub fn next(&mut self, fault: Fault, now_ns: i64) -> Result<Duration, Fault> {
-        use crate::fault::FaultClass::Service;
-        if fault.class == Service {
-            return Err(fault);
+        if matches!(fault.class, FaultClass::Service | FaultClass::Records) {
+            return Err(Fault { class: FaultClass::Service, ..fault });
         }
-        let since_ns = *self.since_ns.get_or_insert(now_ns);
-        if now_ns.saturating_sub(since_ns) >= nanos(self.retry_for) {
-            let (message, tries) = (&fault.message, self.tries + 1);
-            let message = format!("{message}; given up after {:?}, try {tries}", self.retry_for);
-            return Err(Fault { class: Service, message, ..fault });
+        if let Some(limit) = self.expired(fault.class, now_ns) {
+            return Err(self.given_up(fault, limit));
         }
         let most = WAIT_FIRST.saturating_mul(1_u32.checked_shl(self.tries).unwrap_or(u32::MAX));
         let most = most.min(WAIT_MAX).as_nanos() as u64;
         self.tries += 1;
         let wait = Duration::from_nanos(self.random.u64(0..=most));
         Ok(wait.max(fault.retry_after.unwrap_or_default()))
+    }
+
+    /// The time that is over, if one is.
+    fn expired(&mut self, class: FaultClass, now_ns: i64) -> Option<Duration> {
+        let over = |since_ns: i64, limit| now_ns.saturating_sub(since_ns) >= nanos(limit);
+        let since_ns = *self.since_ns.get_or_insert(now_ns);
+        if class != FaultClass::Unknown {
+            self.unknown_ns = None;
+            return over(since_ns, self.retry_for).then_some(self.retry_for);
+        }
+        let unknown_ns = *self.unknown_ns.get_or_insert(now_ns);
+        let all = self.retry_for.max(UNKNOWN_FOR);
+        match over(unknown_ns, UNKNOWN_FOR) {
+            true => Some(UNKNOWN_FOR),
+            false => over(since_ns, all).then_some(all),
+        }
+    }
+
+    fn given_up(&self, fault: Fault, limit: Duration) -> Fault {
+        let (message, tries) = (&fault.message, self.tries + 1);
+        let mut message = format!("{message}; given up after {limit:?}, try {tries}");
+        if fault.class == FaultClass::Unknown {
+            message.push_str(": flowc does not know this answer and took it for one that passes");
+        }
+        Fault { class: FaultClass::Service, message, ..fault }
     }
 }
 
@@ -125,5 +154,74 @@ mod tests {
     fn waits_as_long_as_the_service_asks() {
         let fault = Fault { retry_after: Some(Duration::from_secs(30)), ..busy() };
         assert_eq!(Backoff::new(1, RETRY_FOR).next(fault, 0), Ok(Duration::from_secs(30)));
+    }
+
+    #[test]
+    fn an_unknown_fault_is_one_that_passes_for_ten_minutes_and_then_is_not() {
+        const SECOND: i64 = 1_000_000_000;
+        let odd = || Fault::unknown("TeapotException", "the service is a teapot");
+        let mut backoff = Backoff::new(1, Duration::from_secs(10));
+        assert!(backoff.next(odd(), 0).is_ok());
+        assert!(backoff.next(odd(), 599 * SECOND).is_ok(), "longer than its time");
+        let fault = backoff.next(odd(), 600 * SECOND).unwrap_err();
+        assert_eq!(fault.class, FaultClass::Service);
+        assert!(fault.message.contains("given up after 600s, try 3: flowc does not know"));
+
+        let mut backoff = Backoff::new(1, Duration::from_secs(3600));
+        assert!(backoff.next(odd(), 0).is_ok());
+        assert!(backoff.next(busy(), 599 * SECOND).is_ok(), "another answer");
+        assert!(backoff.next(odd(), 601 * SECOND).is_ok());
+        assert!(backoff.next(odd(), 1200 * SECOND).is_ok());
+        assert!(backoff.next(odd(), 1201 * SECOND).is_err());
+    }
+
+    #[test]
+    fn a_fault_of_records_where_none_can_be_named_is_one_of_the_service() {
+        let fault = Backoff::new(1, RETRY_FOR).next(Fault::records("bad", "one is bad"), 0);
+        assert_eq!(fault, Err(Fault::service("bad", "one is bad")));
+    }
+
+    /// What [`Backoff`] should say to a series of faults, worked out from all of it each time.
+    fn gives_up(faults: &[(i64, FaultClass)], retry_for: Duration) -> bool {
+        let (now, class) = faults[faults.len() - 1];
+        let first = faults[0].0;
+        let same = faults.iter().rev().take_while(|(_, class)| *class == FaultClass::Unknown);
+        let limit = match class {
+            FaultClass::Unknown => retry_for.max(UNKNOWN_FOR),
+            _ => retry_for,
+        };
+        let unknown = same.last().is_some_and(|(at, _)| now - at >= nanos(UNKNOWN_FOR));
+        unknown || now - first >= nanos(limit)
+    }
+
+    #[test]
+    fn it_gives_up_where_a_naive_model_does() {
+        let mut given_up = 0;
+        for seed in 0..2_000 {
+            let mut random = fastrand::Rng::with_seed(seed);
+            let retry_for = Duration::from_secs(random.u64(1..2_000));
+            let mut backoff = Backoff::new(seed, retry_for);
+            let (mut now, mut faults) = (0, Vec::new());
+            for _ in 0..40 {
+                now += random.i64(0..200_000_000_000);
+                if random.u8(..) < 8 {
+                    backoff.progress();
+                    faults.clear();
+                }
+                let fault = match random.u8(0..4) {
+                    0 => Fault::throttle("x", "x"),
+                    1 => Fault::transient("x", "x"),
+                    _ => Fault::unknown("x", "x"),
+                };
+                faults.push((now, fault.class));
+                let wait = backoff.next(fault, now);
+                assert_eq!(wait.is_err(), gives_up(&faults, retry_for), "seed {seed}: {faults:?}");
+                if wait.is_err() {
+                    given_up += 1;
+                    break;
+                }
+            }
+        }
+        assert!(given_up > 500, "{given_up}");
     }
 }

@@ -8,5 +8,6 @@ mod ends;
 mod fans;
 mod faults;
 mod law;
+mod outages;
 mod sinks;
 mod toys;

@@ -82,6 +82,18 @@ impl Bench {
         self.node(op, NodeKind::Sink, open)
     }
 
+    pub fn any_sink(
+        &mut self,
+        op: &str,
+        open: impl Fn() -> Box<dyn Sink> + Send + Sync + 'static,
+    ) -> NodeIndex {
+        let open = Open::Sink(Box::new(move |_| {
+            let sink = open();
+            Box::pin(async move { Ok(sink) })
+        }));
+        self.node(op, NodeKind::Sink, open)
+    }
+
     pub fn engine(&mut self, op: &str, kind: NodeKind, options: &[(&str, Value)]) -> NodeIndex {
         let node = self.node(op, kind, Open::Engine);
         let options = options.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));

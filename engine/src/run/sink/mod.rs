@@ -1,13 +1,17 @@
 //! The driver of a sink: puts writes together, keeps several under way, and closes.
 //!
 //! Nothing lingers unless the sink asks for it: while all writes are under way batches gather, and
-//! the next write takes what has gathered.
+//! the next write takes what has gathered. What decides is in state machines that know no task and
+//! no clock: [`queue`], [`aimd`], [`breaker`] and [`budget`].
 
+mod aimd;
+mod breaker;
+mod budget;
+mod gate;
 mod queue;
-mod window;
 mod write;
 
-pub(crate) use window::Window;
+pub(crate) use gate::Gate;
 pub(crate) use write::Writer;
 
 use super::edge::Inlet;
@@ -33,7 +37,9 @@ pub(crate) struct SinkDriver {
 /// Where the loop stands.
 struct State {
     queue: Queue,
-    writes: FuturesUnordered<BoxFuture<'static, Result<(), Fault>>>,
+    writes: FuturesUnordered<BoxFuture<'static, Written>>,
+    /// Bytes of the writes under way.
+    bytes: u64,
     linger: Timer,
     /// The rows that wait have lingered long enough.
     flush: bool,
@@ -41,10 +47,18 @@ struct State {
     started: u64,
 }
 
+/// A write that has ended.
+struct Written {
+    bytes: u64,
+    result: Result<(), Fault>,
+}
+
 enum Event {
     Batch(Option<Batch>),
-    Written(Result<(), Fault>),
+    Written(Written),
     Lingered,
+    /// Look again.
+    Changed,
 }
 
 impl SinkDriver {
@@ -66,6 +80,7 @@ impl SinkDriver {
         let mut state = State {
             queue: Queue::new(self.writer.limits),
             writes: FuturesUnordered::new(),
+            bytes: 0,
             linger: Timer::default(),
             flush: false,
             open: true,
@@ -77,17 +92,23 @@ impl SinkDriver {
                 return Ok(());
             }
             let State { queue, writes, linger, open, .. } = &mut state;
+            let held_back = !self.writer.gate.is_closed() && !queue.is_empty();
             let event = tokio::select! {
                 biased;
                 Some(written) = writes.next() => Event::Written(written),
                 batch = self.inlet.recv(), if *open && queue.has_room() => Event::Batch(batch),
                 () = linger.fired() => Event::Lingered,
+                () = self.writer.gate.changed(), if held_back => Event::Changed,
             };
             match event {
                 Event::Batch(Some(batch)) => self.take(&mut state, batch),
                 Event::Batch(None) => state.open = false,
-                Event::Written(written) => written?,
+                Event::Written(Written { bytes, result }) => {
+                    state.bytes -= bytes;
+                    result?;
+                }
                 Event::Lingered => state.flush = true,
+                Event::Changed => (),
             }
         }
     }
@@ -108,7 +129,7 @@ impl SinkDriver {
     /// Starts writes as long as there are rows for one that need not wait.
     fn start(&self, state: &mut State) {
         let linger = self.writer.limits.linger;
-        while state.writes.len() < self.writer.window.size() && !state.queue.is_empty() {
+        while self.may_start(state) {
             let ready = linger.is_zero() || state.flush || !state.open || state.queue.is_full();
             if !ready {
                 if !state.linger.is_set() {
@@ -116,16 +137,30 @@ impl SinkDriver {
                 }
                 return;
             }
+            let waited = state.queue.bytes();
             let Some(batch) = state.queue.next() else { return };
+            let bytes = waited.saturating_sub(state.queue.bytes());
+            state.bytes += bytes;
             state.started += 1;
             let (writer, started) = (self.writer.clone(), state.started);
             let seed = writer.node.seed(writer.ctx.seed).wrapping_add(started);
-            state.writes.push(async move { writer.write(batch, seed).await }.boxed());
+            let write = async move { Written { bytes, result: writer.write(batch, seed).await } };
+            state.writes.push(write.boxed());
         }
         if state.queue.is_empty() {
             state.linger.clear();
             state.flush = false;
         }
+    }
+
+    /// One more write may be under way. The first always may, however large it is.
+    fn may_start(&self, state: &State) -> bool {
+        let Writer { gate, limits, .. } = &*self.writer;
+        if state.queue.is_empty() || !gate.is_closed() || state.writes.len() >= gate.size() {
+            return false;
+        }
+        let bytes = state.bytes.saturating_add(state.queue.next_bytes());
+        state.writes.is_empty() || bytes <= limits.in_flight_bytes_max as u64
     }
 
     async fn close(&self) -> Result<(), Fault> {

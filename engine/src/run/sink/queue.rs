@@ -54,6 +54,18 @@ impl Queue {
         full || self.batches.len() >= BATCHES_MAX || (whole && !self.batches.is_empty())
     }
 
+    /// Bytes of columns that wait, about.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Bytes that the next write takes at most, about.
+    pub fn next_bytes(&self) -> u64 {
+        let first = self.batches.front().map_or(0, |waiting| waiting.bytes);
+        let limit = self.limits.bytes_max as u64;
+        if self.limits.whole { first } else { self.bytes.min(limit) }
+    }
+
     /// The rows of the next write: those of the first partition that waits, in order. A joined row
     /// goes alone: beside another one nothing would say which ids are whose.
     pub fn next(&mut self) -> Option<Batch> {
