@@ -200,7 +200,8 @@ impl HttpPost {
             verdict = tried => verdict,
             () = self.clock.sleep(self.timeout) => {
                 let after = duration_text(self.timeout.as_nanos() as i64);
-                Err(Fault::timeout("http_timeout", format!("`{}` gave no answer in {after}", self.url)))
+                let message = format!("`{}` gave no answer in {after}", self.url);
+                Err(Fault::timeout("http_timeout", message))
             }
         }
     }

@@ -170,12 +170,14 @@ impl Writer {
     fn notice(&self, opened: bool, fault: Option<&Fault>) {
         let id = &self.node.id;
         self.node.meter.breaker_open.store(opened, Ordering::Relaxed);
-        match (opened, fault) {
-            (true, Some(fault)) => (self.ctx.log)(&format!(
-                "{id}: nothing has gone through for 10 s, one write is tried every 1 to 30 s: {fault}"
-            )),
-            _ => (self.ctx.log)(&format!("{id}: writes go through again")),
-        }
+        let notice = match fault.filter(|_| opened) {
+            Some(fault) => {
+                let rest = "one write is tried every 1 to 30 s";
+                format!("{id}: nothing has gone through for 10 s, {rest}: {fault}")
+            }
+            None => format!("{id}: writes go through again"),
+        };
+        (self.ctx.log)(&notice);
     }
 
     /// Waits before the next try; false when there must be none because the run is failing. While
