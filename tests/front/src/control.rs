@@ -25,6 +25,15 @@ fn bad(text: &str) -> Response {
     reply(400, &json!({"error": text}))
 }
 
+/// The settings with those of the body in their place.
+fn changed(now: &Settings, body: &[u8]) -> Result<Settings, String> {
+    let mut all = json!(now);
+    let new: serde_json::Map<String, Value> =
+        serde_json::from_slice(body).map_err(|error| error.to_string())?;
+    new.into_iter().for_each(|(name, value)| all[name] = value);
+    serde_json::from_value(all).map_err(|error| error.to_string())
+}
+
 /// Answers `rules`, `calls`, `reset`, `clock`, `settings` and `health`.
 pub(crate) fn answer(parts: &Parts, body: &Bytes, core: &Core) -> Response {
     let shared = &core.shared;
@@ -49,12 +58,12 @@ pub(crate) fn answer(parts: &Parts, body: &Bytes, core: &Core) -> Response {
             Err(error) => bad(&format!("{error}: {{\"advance_ms\": 1000}} is meant")),
         },
         ("GET", "/_front/settings") => reply(200, &json!(shared.settings())),
-        ("POST", "/_front/settings") => match serde_json::from_slice::<Settings>(body) {
+        ("POST", "/_front/settings") => match changed(&shared.settings(), body) {
             Ok(settings) => {
                 shared.set_settings(settings);
                 reply(200, &json!(shared.settings()))
             }
-            Err(error) => bad(&error.to_string()),
+            Err(error) => bad(&error),
         },
         ("GET", "/_front/health") => reply(200, &json!({"ok": true})),
         (method, path) => reply(404, &json!({"error": format!("there is no {method} {path}")})),

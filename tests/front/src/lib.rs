@@ -7,17 +7,22 @@ pub mod chunked;
 pub mod clock;
 pub mod control;
 pub mod dynamodb;
+pub mod kinesis;
 pub mod objects;
 pub mod operation;
 pub mod request;
 pub mod rules;
 pub mod server;
+pub mod service_error;
 pub mod services;
 pub mod settings;
 pub mod sigv4;
 pub mod socket;
 pub mod sts;
 pub mod wire;
+
+#[cfg(test)]
+mod testing;
 
 pub use objects::ObjectStore;
 pub use request::{Body, Request, Response, Service, Tally};

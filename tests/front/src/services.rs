@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use crate::calls::Calls;
 use crate::clock::Clock;
 use crate::dynamodb::DynamoDb;
+use crate::kinesis::Kinesis;
 use crate::objects::{MemoryObjects, ObjectStore};
 use crate::request::Service;
 use crate::rules::Rules;
@@ -57,6 +58,7 @@ impl Services {
     pub fn new(shared: &Arc<Shared>) -> Services {
         let objects: Arc<dyn ObjectStore> = Arc::new(MemoryObjects::default());
         let mut by_scope: BTreeMap<&'static str, Arc<dyn Service>> = BTreeMap::new();
+        by_scope.insert("kinesis", Arc::new(Kinesis::new(shared)));
         by_scope.insert("sts", Arc::new(Sts));
         by_scope.insert("dynamodb", Arc::new(DynamoDb::new(shared.clone())));
         Services { objects, by_scope }

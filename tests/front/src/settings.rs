@@ -10,6 +10,8 @@ pub struct Settings {
     pub shard_rate: f64,
     /// GetRecords, and GetShardIterator, a second and shard; 0 is no limit.
     pub shard_reads: u32,
+    /// Every so manyth GetRecords of a shard gives nothing though there is more; 0 is never.
+    pub empty_reads_every: u32,
     /// The most shards a page of ListShards has, whatever is asked for.
     pub list_shards_page: usize,
     /// The most items a page of DynamoDB's Query and Scan has, beside the 1 MB.
@@ -25,6 +27,7 @@ impl Default for Settings {
         Settings {
             shard_rate: 1.0,
             shard_reads: 5,
+            empty_reads_every: 0,
             list_shards_page: 1_000,
             items_page: usize::MAX,
             objects_page: 1_000,

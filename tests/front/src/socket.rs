@@ -85,12 +85,13 @@ pub struct Sending {
     body: Option<Body>,
     truncated: bool,
     broken: bool,
+    flushed: bool,
 }
 
 impl Sending {
     /// A body that is sent to its end, or half of it.
     pub fn new(body: Body, truncated: bool) -> Sending {
-        Sending { body: Some(body), truncated, broken: false }
+        Sending { body: Some(body), truncated, broken: false, flushed: false }
     }
 }
 
@@ -106,6 +107,12 @@ impl hyper::body::Body for Sending {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        if self.broken && !self.flushed {
+            // What there is goes out first.
+            self.flushed = true;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         if self.broken {
             return Poll::Ready(Some(Err(cut_off())));
         }
