@@ -128,6 +128,8 @@ pub struct Appended {
     pub again: Vec<usize>,
     /// Why, where `again` is not empty.
     pub fault: Option<Fault>,
+    /// Counts for the summary, by name (`requests`, `sent again`).
+    pub counts: Vec<(&'static str, u64)>,
 }
 
 /// Consecutive records of one shard.

@@ -83,6 +83,8 @@ impl Outgoing {
         if appended.already_stored > 0 {
             self.counters.add("already stored", appended.already_stored);
         }
+        let counts = appended.counts.iter().filter(|(_, count)| *count > 0);
+        counts.for_each(|(name, count)| self.counters.add(name, *count));
         assert!(records.payloads.len() == rows.len(), "one record for each row");
         let fault = |Refused { row, code, message }: Refused| RowFault {
             row,

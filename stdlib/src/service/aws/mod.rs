@@ -10,6 +10,7 @@ pub mod event_id;
 mod missing;
 pub mod objects;
 pub mod state;
+pub mod streams;
 
 use crate::service::{Opened, Services};
 use clients::Clients;
@@ -20,6 +21,7 @@ use missing::Missing;
 use objects::{AwsObjects, Sizes};
 use state::StateTable;
 use std::sync::Arc;
+use streams::AwsStreams;
 
 /// Adds to a plan what AWS has no service for.
 pub fn prepare(plan: &mut Plan) {
@@ -36,7 +38,7 @@ pub async fn open(plan: &Plan, clock: Arc<dyn Clock>) -> Result<Opened, Fault> {
     let (state, sizes) = (checkpoints.clone(), Sizes::default());
     let objects = AwsObjects::open(&clients, plan, state, clock, sizes).await?;
     let services = Services {
-        streams: Arc::new(Missing),
+        streams: Arc::new(AwsStreams::new(plan, &clients)?),
         objects: Arc::new(objects),
         tables: Arc::new(Missing),
         delivery: Arc::new(Missing),
