@@ -12,6 +12,7 @@ pub mod objects;
 pub mod operation;
 pub mod request;
 pub mod rules;
+pub mod s3;
 pub mod server;
 pub mod service_error;
 pub mod services;

@@ -53,8 +53,7 @@ fn target(request: &Request) -> Result<String, Response> {
 }
 
 fn s3(request: &Request) -> Result<String, Response> {
-    let path = request.path.trim_start_matches('/');
-    let (bucket, key) = path.split_once('/').unwrap_or((path, ""));
+    let (bucket, key) = crate::s3::raw(request);
     let has = |name: &str| request.query(name).is_some();
     let copies = request.headers.contains_key("x-amz-copy-source");
     let operation = match (request.method.as_str(), bucket.is_empty(), key.is_empty()) {

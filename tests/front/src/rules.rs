@@ -64,7 +64,8 @@ pub enum Cut {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Answer {
-    /// The HTTP status of an error that is answered instead of doing anything.
+    /// The HTTP status of an error that is answered instead of doing anything; 200 where S3 puts
+    /// an error into the body of a success.
     pub status: Option<u16>,
     /// The error's code, or that of the failing entries.
     pub code: Option<String>,
@@ -174,7 +175,7 @@ fn check(rule: &Rule) -> Result<(), String> {
     let Action::Answer(answer) = &rule.action else { return Ok(()) };
     share("entries", answer.entries)?;
     match answer.status {
-        Some(status) if !(300..600).contains(&status) => Err("`status` is not 300 to 599".into()),
+        Some(status) if !(200..600).contains(&status) => Err("`status` is not 200 to 599".into()),
         None if answer.delay_ms.is_none() && answer.entries.is_none() => {
             Err("`action` needs `status`, `delay_ms` or `entries`".into())
         }

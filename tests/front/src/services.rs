@@ -7,9 +7,10 @@ use crate::calls::Calls;
 use crate::clock::Clock;
 use crate::dynamodb::DynamoDb;
 use crate::kinesis::Kinesis;
-use crate::objects::{MemoryObjects, ObjectStore};
+use crate::objects::ObjectStore;
 use crate::request::Service;
 use crate::rules::Rules;
+use crate::s3::{Buckets, S3};
 use crate::settings::Settings;
 use crate::sts::Sts;
 
@@ -56,11 +57,13 @@ pub struct Services {
 impl Services {
     /// All services, empty.
     pub fn new(shared: &Arc<Shared>) -> Services {
-        let objects: Arc<dyn ObjectStore> = Arc::new(MemoryObjects::default());
+        let buckets = Arc::new(Buckets::new(shared.clone()));
+        let objects: Arc<dyn ObjectStore> = buckets.clone();
         let mut by_scope: BTreeMap<&'static str, Arc<dyn Service>> = BTreeMap::new();
         by_scope.insert("kinesis", Arc::new(Kinesis::new(shared)));
         by_scope.insert("sts", Arc::new(Sts));
         by_scope.insert("dynamodb", Arc::new(DynamoDb::new(shared.clone())));
+        by_scope.insert("s3", Arc::new(S3::new(buckets)));
         Services { objects, by_scope }
     }
 
