@@ -59,8 +59,10 @@ pub enum Ty {
     Csv(Box<Ty>),
     /// Wire type: W in base64.
     Base64(Box<Ty>),
-    /// Wire type: W compressed.
+    /// Wire type: W compressed with gzip.
     Gzip(Box<Ty>),
+    /// Wire type: W compressed with zstd.
+    Zstd(Box<Ty>),
     /// Several T that travel as one.
     Batch(Box<Ty>),
     /// One stored object that holds a W.
@@ -146,7 +148,8 @@ impl Ty {
     /// True for a type whose values are encoded: one column of bytes on an edge.
     pub fn is_wire(&self) -> bool {
         use Ty::*;
-        matches!(self, Bytes | Text | Json(_) | Ndjson(_) | Csv(_) | Base64(_) | Gzip(_))
+        let encoded = matches!(self, Json(_) | Ndjson(_) | Csv(_) | Base64(_) | Gzip(_) | Zstd(_));
+        encoded || matches!(self, Bytes | Text)
     }
 
     /// The type of the quarantine: one failed record.
@@ -197,6 +200,7 @@ impl fmt::Display for Ty {
             Ty::Csv(inner) => return write!(f, "csv<{inner}>"),
             Ty::Base64(inner) => return write!(f, "base64<{inner}>"),
             Ty::Gzip(inner) => return write!(f, "gzip<{inner}>"),
+            Ty::Zstd(inner) => return write!(f, "zstd<{inner}>"),
             Ty::Batch(inner) => return write!(f, "batch<{inner}>"),
             Ty::Object(inner) => return write!(f, "object<{inner}>"),
             Ty::Secret(inner) => return write!(f, "secret<{inner}>"),

@@ -1,5 +1,6 @@
 //! The nodes that flowc knows, one file each, and the services behind them.
 
+mod compress;
 pub mod csv;
 pub mod http;
 pub mod json;

@@ -16,6 +16,10 @@ pub fn specs() -> Vec<&'static NodeSpec> {
         &json_encode::SPEC,
         &base64_decode::SPEC,
         &base64_encode::SPEC,
+        &gzip_decode::SPEC,
+        &gzip_encode::SPEC,
+        &zstd_decode::SPEC,
+        &zstd_encode::SPEC,
         &text_join::SPEC,
         &text_lines::SPEC,
         &where_::SPEC,
@@ -48,6 +52,10 @@ pub fn registry(services: Arc<Services>) -> Registry {
     nodes.add(&json_encode::SPEC, json_encode::open());
     nodes.add(&base64_decode::SPEC, base64_decode::open());
     nodes.add(&base64_encode::SPEC, base64_encode::open());
+    nodes.add(&gzip_decode::SPEC, gzip_decode::open());
+    nodes.add(&gzip_encode::SPEC, gzip_encode::open());
+    nodes.add(&zstd_decode::SPEC, zstd_decode::open());
+    nodes.add(&zstd_encode::SPEC, zstd_encode::open());
     nodes.add(&text_join::SPEC, text_join::open());
     nodes.add(&text_lines::SPEC, text_lines::open());
     nodes.add(&where_::SPEC, where_::open());

@@ -138,7 +138,7 @@ fn resources() {
 
 #[test]
 fn not_yet() {
-    gives("flow a { orders.read -> gzip.encode -> drop }", &["E0001 gzip.encode"]);
+    gives("flow a { orders.read -> avro.encode -> drop }", &["E0001 avro.encode"]);
     gives("flow a { [orders.read] -> merge -> drop }", &["E0001 merge"]);
     gives("flow a { orders.read -> buffer(1000) -> drop }", &["E0001 buffer"]);
     gives("flow a { stock.scan -> drop }", &["E0001 stock.scan"]);

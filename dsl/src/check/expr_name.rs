@@ -81,6 +81,8 @@ fn encoded(cx: &mut Cx, name: &str, span: Span, incoming: &Incoming) -> Expr {
             "put this before `{sender}`, or leave `{sender}` out: a resource encodes by itself"
         ),
         Ty::Base64(_) => "decode it first:\n\n  -> base64.decode -> json.decode".into(),
+        Ty::Gzip(_) => "decode it first:\n\n  -> gzip.decode -> json.decode".into(),
+        Ty::Zstd(_) => "decode it first:\n\n  -> zstd.decode -> json.decode".into(),
         Ty::Json(_) => "decode it first:\n\n  -> json.decode".into(),
         Ty::Ndjson(_) => "split and decode it first:\n\n  -> text.lines -> json.decode".into(),
         Ty::Text | Ty::Bytes => "decode it first:\n\n  -> json.decode as Line".into(),

@@ -32,7 +32,6 @@ const UNSUPPORTED: &[(&str, &str)] = &[
     ("buffer", "write to a stream and read it: a stream is a durable buffer"),
     ("merge", "send both to the next node: `[a, b] -> x`"),
     ("unbatch", "read the records before the `batch`"),
-    ("gzip", "leave the payload as it is"),
     ("avro", "use `json.encode` and `json.decode`"),
     ("parquet", "use `json.encode` and `json.decode`"),
 ];

@@ -140,6 +140,7 @@ impl<'a> Builder<'_, 'a> {
         let codec = match layer {
             Layer::Base64 => "base64.decode",
             Layer::Gzip => "gzip.decode",
+            Layer::Zstd => "zstd.decode",
             Layer::Ndjson => "text.lines",
             Layer::Json => "json.decode",
             _ => return None,
@@ -291,6 +292,7 @@ fn words_of(ty: &Ty) -> String {
         Ty::Csv(_) => "CSV".into(),
         Ty::Base64(_) => "base64".into(),
         Ty::Gzip(_) => "gzip".into(),
+        Ty::Zstd(_) => "zstd".into(),
         Ty::Record(_) => "a record".into(),
         Ty::Batch(_) => "a batch".into(),
         Ty::Object(_) => "an object".into(),
@@ -307,13 +309,14 @@ fn decoders(ty: &Ty) -> String {
         match at {
             Ty::Base64(_) => stages.push("base64.decode".to_string()),
             Ty::Gzip(_) => stages.push("gzip.decode".to_string()),
+            Ty::Zstd(_) => stages.push("zstd.decode".to_string()),
             Ty::Ndjson(_) => stages.push("text.lines -> json.decode".to_string()),
             Ty::Json(_) => stages.push("json.decode".to_string()),
             Ty::Csv(inner) => stages.push(format!("csv.decode as {inner}")),
             _ => stages.push("json.decode as Line".to_string()),
         }
         match at {
-            Ty::Base64(inner) | Ty::Gzip(inner) => at = inner,
+            Ty::Base64(inner) | Ty::Gzip(inner) | Ty::Zstd(inner) => at = inner,
             _ => return stages.join(" -> "),
         }
     }

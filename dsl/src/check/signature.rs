@@ -42,16 +42,18 @@ pub(crate) enum Layer {
     Csv,
     Base64,
     Gzip,
+    Zstd,
     Batch,
     Object,
 }
 
-const LAYERS: [(&str, Layer); 7] = [
+const LAYERS: [(&str, Layer); 8] = [
     ("json", Layer::Json),
     ("ndjson", Layer::Ndjson),
     ("csv", Layer::Csv),
     ("base64", Layer::Base64),
     ("gzip", Layer::Gzip),
+    ("zstd", Layer::Zstd),
     ("batch", Layer::Batch),
     ("object", Layer::Object),
 ];
@@ -71,6 +73,7 @@ impl Layer {
             Layer::Csv => Ty::Csv(inner),
             Layer::Base64 => Ty::Base64(inner),
             Layer::Gzip => Ty::Gzip(inner),
+            Layer::Zstd => Ty::Zstd(inner),
             Layer::Batch => Ty::Batch(inner),
             Layer::Object => Ty::Object(inner),
         }
@@ -84,6 +87,7 @@ impl Layer {
             Ty::Csv(inner) => (Layer::Csv, inner),
             Ty::Base64(inner) => (Layer::Base64, inner),
             Ty::Gzip(inner) => (Layer::Gzip, inner),
+            Ty::Zstd(inner) => (Layer::Zstd, inner),
             Ty::Batch(inner) => (Layer::Batch, inner),
             Ty::Object(inner) => (Layer::Object, inner),
             _ => return None,

@@ -33,6 +33,7 @@ const GENERIC: &[(&str, usize, &str)] = &[
     ("csv", 1, "csv<Line>"),
     ("base64", 1, "base64<json<Line>>"),
     ("gzip", 1, "gzip<ndjson<Line>>"),
+    ("zstd", 1, "zstd<ndjson<Line>>"),
     ("batch", 1, "batch<Line>"),
     ("object", 1, "object<ndjson<Line>>"),
     ("secret", 1, "secret<text>"),
@@ -254,7 +255,7 @@ fn generic(cx: &mut Cx, word: &str, span: Span, mut args: Vec<Ty>) -> Ty {
     let wire = last.is_wire();
     let (fine, wants) = match word {
         "json" | "ndjson" | "csv" => (record, "a record"),
-        "base64" | "gzip" => (wire, "text, bytes or an encoded type such as `json<Line>`"),
+        "base64" | "gzip" | "zstd" => (wire, "text, bytes or an encoded type such as `json<Line>`"),
         "object" => (wire, "text, bytes or an encoded type such as `ndjson<Line>`"),
         "batch" => (wire || record, "a record or an encoded type"),
         _ => (is_value(&last), "a value"),
@@ -272,6 +273,7 @@ fn generic(cx: &mut Cx, word: &str, span: Span, mut args: Vec<Ty>) -> Ty {
         "csv" => Ty::Csv(last),
         "base64" => Ty::Base64(last),
         "gzip" => Ty::Gzip(last),
+        "zstd" => Ty::Zstd(last),
         "batch" => Ty::Batch(last),
         "object" => Ty::Object(last),
         "secret" => Ty::Secret(last),
