@@ -17,8 +17,8 @@ pub const SPEC: NodeSpec = NodeSpec {
     summary: "Decompresses zstd.",
     doc: "\
 Each payload by itself and as a whole, as RFC 8878 has it; several frames behind each other are one
-payload. So it takes objects of a bucket and records of a stream, and not the parts in which
-`file.read` sends a large file. What holds more than `max` is refused before it takes more memory.",
+payload. So it takes records of a stream or of requests, and not the parts in which `file.read`
+sends a large file. What holds more than `max` is refused before it takes more memory.",
     kind: NodeKind::Transform,
     signatures: &["zstd<W> -> W", "bytes -> bytes"],
     options: &[OptionSpec {

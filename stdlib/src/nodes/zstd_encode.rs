@@ -17,9 +17,9 @@ pub const SPEC: NodeSpec = NodeSpec {
     path: "zstd.encode",
     summary: "Compresses with zstd.",
     doc: "\
-Each payload by itself, as RFC 8878 has it. Join the texts of a batch first (`text.join`): one payload
-a record is hardly smaller than it was. The same payload gives the same bytes, so an object that is
-put again after a crash is known again; another version of flowc may compress otherwise.",
+Each payload by itself, as RFC 8878 has it. Join the texts of a batch first (`text.join`): one
+record alone is hardly smaller than it was. The same payload gives the same bytes, so an object that
+is put again after a crash is known again; another version of flowc may compress otherwise.",
     kind: NodeKind::Transform,
     signatures: &["W -> zstd<W>"],
     options: &[OptionSpec {
