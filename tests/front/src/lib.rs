@@ -7,6 +7,7 @@ pub mod chunked;
 pub mod clock;
 pub mod control;
 pub mod dynamodb;
+pub mod firehose;
 pub mod kinesis;
 pub mod objects;
 pub mod operation;

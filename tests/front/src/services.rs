@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use crate::calls::Calls;
 use crate::clock::Clock;
 use crate::dynamodb::DynamoDb;
+use crate::firehose::Firehose;
 use crate::kinesis::Kinesis;
 use crate::objects::ObjectStore;
 use crate::request::Service;
@@ -61,6 +62,7 @@ impl Services {
         let objects: Arc<dyn ObjectStore> = buckets.clone();
         let mut by_scope: BTreeMap<&'static str, Arc<dyn Service>> = BTreeMap::new();
         by_scope.insert("kinesis", Arc::new(Kinesis::new(shared)));
+        by_scope.insert("firehose", Arc::new(Firehose::new(shared, &objects)));
         by_scope.insert("sts", Arc::new(Sts));
         by_scope.insert("dynamodb", Arc::new(DynamoDb::new(shared.clone())));
         by_scope.insert("s3", Arc::new(S3::new(buckets)));
