@@ -31,7 +31,7 @@ impl Number {
     /// Reads AWS's text of a number: sign, digits, point, exponent.
     pub(crate) fn parse(text: &str) -> Result<Number, Error> {
         let Some((negative, digits, exponent)) = decimal(text) else {
-            return Err(validation(match text.trim().is_empty() {
+            return Err(validation(match text.is_empty() {
                 true => "The parameter cannot be converted to a numeric value".into(),
                 false => format!("The parameter cannot be converted to a numeric value: {text}"),
             }));
@@ -117,7 +117,6 @@ impl Number {
 
 /// Sign, digits and exponent of a well-formed text.
 fn decimal(text: &str) -> Option<(bool, Vec<u8>, i64)> {
-    let text = text.trim();
     let (negative, unsigned) = match text.as_bytes().first()? {
         b'-' => (true, &text[1..]),
         b'+' => (false, &text[1..]),
@@ -266,7 +265,7 @@ mod tests {
         number("9.9999999999999999999999999999999999999E+125");
         number("1E-130");
         assert_eq!(refusal(""), "The parameter cannot be converted to a numeric value");
-        for bad in ["b", "1x", "1e", "--1", ".", "0x10", "NaN", "Infinity", "1 2"] {
+        for bad in ["b", "1x", "1e", "--1", ".", "0x10", "NaN", "Infinity", "1 2", "1 ", " 1"] {
             let said = format!("The parameter cannot be converted to a numeric value: {bad}");
             assert_eq!(refusal(bad), said);
         }

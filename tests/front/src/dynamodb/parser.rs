@@ -126,6 +126,8 @@ pub(super) enum Check {
     Section,
     Name,
     Value,
+    Paths,
+    Action,
     Count,
     Document,
     Operand,
@@ -371,7 +373,7 @@ pub(super) fn projection(text: &str, placeholders: &Placeholders) -> Result<Vec<
         paths.push(parser.path()?);
     }
     parser.end()?;
-    match super::path::clash(&paths.iter().collect::<Vec<_>>()) {
+    match super::path::clash(&paths) {
         Some(said) => Err(parser.invalid(&said)),
         None => Ok(paths),
     }

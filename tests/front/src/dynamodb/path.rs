@@ -50,24 +50,27 @@ impl fmt::Display for Path {
     }
 }
 
-/// The first two paths that overlap or conflict, as AWS says it.
-pub(super) fn clash(paths: &[&Path]) -> Option<String> {
+/// The first two paths that overlap, or else conflict, as AWS says it.
+pub(super) fn clash(paths: &[Path]) -> Option<String> {
+    let mut conflict = None;
     for (at, one) in paths.iter().enumerate() {
         for two in &paths[at + 1..] {
             let common = one.0.iter().zip(&two.0).take_while(|(a, b)| a == b).count();
-            let how = match (one.0.get(common), two.0.get(common)) {
-                (None, _) | (_, None) => "overlap",
-                (Some(Step::Name(_)), Some(Step::Index(_))) => "conflict",
-                (Some(Step::Index(_)), Some(Step::Name(_))) => "conflict",
-                _ => continue,
+            let said = |how: &str| {
+                format!(
+                    "Two document paths {how} with each other; must remove or rewrite one of \
+                     these paths; path one: {one}, path two: {two}"
+                )
             };
-            return Some(format!(
-                "Two document paths {how} with each other; must remove or rewrite one of these \
-                 paths; path one: {one}, path two: {two}"
-            ));
+            match (one.0.get(common), two.0.get(common)) {
+                (None, _) | (_, None) => return Some(said("overlap")),
+                (Some(Step::Name(_)), Some(Step::Name(_))) => {}
+                (Some(Step::Index(_)), Some(Step::Index(_))) => {}
+                _ => conflict = conflict.or_else(|| Some(said("conflict"))),
+            }
         }
     }
-    None
+    conflict
 }
 
 /// The parts of an item that the paths lead to; elements of a list close up.

@@ -178,7 +178,6 @@ impl Table {
             "CreationDateTime": self.created_ms as f64 / 1_000.0,
             "ItemCount": self.items.len(),
             "TableSizeBytes": bytes.sum::<usize>(),
-            "DeletionProtectionEnabled": false,
         });
         if let (Json::Object(all), Json::Object(more)) = (&mut description, more) {
             all.extend(more);

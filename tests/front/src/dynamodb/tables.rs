@@ -27,6 +27,7 @@ impl Call<'_> {
         members.refuse_legacy(&["LocalSecondaryIndexes", "GlobalSecondaryIndexes"]).map_err(
             |_| validation("This front does not serve indexes; leave out the secondary indexes"),
         )?;
+        let protected = members.boolean("DeletionProtectionEnabled")?.unwrap_or(false);
         let throughput = throughput(&members, mode)?;
         let definitions = attributes(definitions.unwrap_or(&Vec::new()), "AttributeType")?;
         let schema = attributes(schema.unwrap_or(&Vec::new()), "KeyType")?;
@@ -42,6 +43,7 @@ impl Call<'_> {
             "AttributeDefinitions": body["AttributeDefinitions"],
             "KeySchema": body["KeySchema"],
             "ProvisionedThroughput": throughput,
+            "DeletionProtectionEnabled": protected,
         });
         if mode == "PAY_PER_REQUEST" {
             declared["BillingModeSummary"] = json!({ "BillingMode": mode });
@@ -94,6 +96,12 @@ impl Call<'_> {
                      created: {}",
                     table.name
                 ),
+            ));
+        }
+        if table.declared["DeletionProtectionEnabled"] == true {
+            return Err(validation(
+                "Resource cannot be deleted as it is currently protected against deletion. \
+                 Disable deletion protection first.",
             ));
         }
         table.gone_ms = table.gone_ms.or(Some(gone_ms));

@@ -173,6 +173,10 @@ async fn wrong_tables_are_refused() {
     let number = lab.refused("CreateTable", with("TableName", json!(5))).await;
     assert_eq!(number.code, "SerializationException");
     assert_eq!(number.message, "NUMBER_VALUE cannot be converted to String");
+    let kept = with("DeletionProtectionEnabled", json!(true));
+    lab.ok("CreateTable", kept).await;
+    let said = lab.invalid("DeleteTable", json!({ "TableName": "orders" })).await;
+    assert!(said.contains("protected against deletion"), "{said}");
     assert_eq!(lab.refused("DropTable", json!({})).await.code, "UnknownOperationException");
 }
 

@@ -30,6 +30,8 @@ pub(super) struct Update {
     pub(super) remove: Vec<Path>,
     pub(super) add: Vec<(Path, Value)>,
     pub(super) delete: Vec<(Path, Value)>,
+    /// All paths that it writes, in the order of the text.
+    pub(super) paths: Vec<Path>,
 }
 
 impl Update {
@@ -53,16 +55,17 @@ impl Update {
             update.section(&section, &mut parser)?;
             seen.push(section);
         }
-        parser.end()?;
-        match clash(&update.paths()) {
-            Some(said) => Err(parser.invalid(&said)),
-            None => Ok(update),
+        if let Some(said) = clash(&update.paths) {
+            parser.fault(Check::Paths, said);
         }
+        parser.end()?;
+        Ok(update)
     }
 
     fn section(&mut self, section: &str, parser: &mut Parser<'_>) -> Result<(), Error> {
         loop {
             let path = parser.path()?;
+            self.paths.push(path.clone());
             match section {
                 "SET" => {
                     parser.expect_sign("=")?;
@@ -83,14 +86,6 @@ impl Update {
                 return Ok(());
             }
         }
-    }
-
-    /// All paths that it writes.
-    pub(super) fn paths(&self) -> Vec<&Path> {
-        let set = self.set.iter().map(|(path, _)| path);
-        let add = self.add.iter().map(|(path, _)| path);
-        let delete = self.delete.iter().map(|(path, _)| path);
-        set.chain(&self.remove).chain(add).chain(delete).collect()
     }
 }
 
@@ -121,7 +116,7 @@ impl Parser<'_> {
                  type: {}",
                 value.long_type_name()
             );
-            self.fault(Check::Operand, said);
+            self.fault(Check::Action, said);
         }
         Ok(value)
     }

@@ -100,7 +100,7 @@ impl Write {
             Change::Put(item) => table.key_of_item(item),
             Change::Update(key, update) => {
                 let names = table.key_names();
-                let paths = update.iter().flat_map(Update::paths);
+                let paths = update.iter().flat_map(|update| &update.paths);
                 for path in paths {
                     if names.contains(&path.attribute()) {
                         return Err(invalid_parameter(format!(
@@ -221,6 +221,6 @@ impl Call<'_> {
 
 /// The parts of an item that an update names.
 fn updated(item: &Option<Arc<Item>>, update: &Option<Update>) -> Option<Item> {
-    let paths: Vec<Path> = update.iter().flat_map(Update::paths).cloned().collect();
-    Some(project(item.as_deref()?, &paths))
+    let paths: &[Path] = update.as_ref().map_or(&[], |update| &update.paths);
+    Some(project(item.as_deref()?, paths))
 }

@@ -25,6 +25,7 @@ impl S3 {
 
     fn run(&self, request: &Request) -> Result<Response, Error> {
         let (bucket, key) = target::of(request)?;
+        check_parameters(request)?;
         let it = Call { buckets: &self.0, request, bucket, key };
         match request.operation.as_str() {
             "ListBuckets" => it.list_buckets(),
@@ -50,6 +51,50 @@ impl S3 {
             }
         }
     }
+}
+
+/// Refuses what the front would otherwise leave out in silence.
+fn check_parameters(request: &Request) -> Result<(), Error> {
+    let known: &[&str] = match request.operation.as_str() {
+        "GetBucketLocation" => &["location"],
+        "DeleteObjects" => &["delete"],
+        "CreateMultipartUpload" => &["uploads"],
+        "UploadPart" => &["partNumber", "uploadId"],
+        "CompleteMultipartUpload" | "AbortMultipartUpload" => &["uploadId"],
+        "ListParts" => &["uploadId", "max-parts", "part-number-marker"],
+        "ListMultipartUploads" => &[
+            "uploads",
+            "prefix",
+            "delimiter",
+            "max-uploads",
+            "key-marker",
+            "upload-id-marker",
+            "encoding-type",
+        ],
+        "ListObjectsV2" => &[
+            "list-type",
+            "prefix",
+            "delimiter",
+            "max-keys",
+            "start-after",
+            "continuation-token",
+            "encoding-type",
+            "fetch-owner",
+        ],
+        _ => &[],
+    };
+    let other = request.query.iter().find(|(name, _)| name != "x-id" && !known.contains(&&**name));
+    if let Some((name, _)) = other {
+        let said = format!("The front does not serve the parameter {name}.");
+        return Err(Error { status: 501, ..Error::saying("NotImplemented", said) });
+    }
+    // Buckets made since 2023 have no lists of access: only this one of them may be named.
+    let list = request.header("x-amz-acl");
+    if !list.is_empty() && list != "bucket-owner-full-control" {
+        let said = "The bucket does not allow ACLs";
+        return Err(Error::saying("AccessControlListNotSupported", said));
+    }
+    Ok(())
 }
 
 /// One request, and what it works on.

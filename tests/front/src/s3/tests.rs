@@ -197,6 +197,10 @@ async fn an_object_comes_back_as_it_was_put() {
     is(lab.refused("PUT", "/box/k", &chunked, b"x").await, 411, "MissingContentLength");
     assert_eq!(lab.ok("DELETE", "/box/none", &[], b"").await.status, 204, "nothing was there");
     is(lab.refused("GET", "/box?versioning", &[], b"").await, 501, "NotImplemented");
+    is(lab.refused("PUT", "/box/k?tagging", &[], b"").await, 501, "NotImplemented");
+    let list = [("x-amz-acl", "public-read")];
+    is(lab.refused("PUT", "/box/k", &list, b"").await, 400, "AccessControlListNotSupported");
+    is(lab.refused("GET", "/box/k", &[], b"").await, 404, "NoSuchKey");
 }
 
 #[tokio::test]

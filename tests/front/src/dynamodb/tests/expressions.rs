@@ -362,8 +362,8 @@ async fn wrong_updates_are_refused() {
         (
             "remove m.k set m[1] = s",
             "Two document paths conflict with each other; must remove or \
-                                     rewrite one of these paths; path one: [m, [1]], \
-             path two: [m, k]",
+                                     rewrite one of these paths; path one: [m, k], \
+             path two: [m, [1]]",
         ),
         ("set a = s", "Cannot update attribute a. This attribute is part of the key"),
         ("remove a.b", "Cannot update attribute a. This attribute is part of the key"),
