@@ -22,7 +22,8 @@ pub fn run(args: &ShowArgs, io: &mut Io) -> Result<Exit, Stop> {
         let names: Vec<String> = plan.resources.iter().map(|r| r.name.clone()).collect();
         return Err(unknown("resource", &args.resource, &plan.file, &names));
     };
-    let inspector = inspector(&plan)?;
+    let rows_max = if args.limit == 0 { usize::MAX } else { args.limit };
+    let inspector = inspector(&plan)?.at_most(rows_max);
     if let Some(key) = &args.key {
         return object(&inspector, resource, key, io);
     }
@@ -48,7 +49,7 @@ pub fn run(args: &ShowArgs, io: &mut Io) -> Result<Exit, Stop> {
 
 /// Why a resource may hold nothing, where there is a reason that a person may not think of.
 fn nothing(plan: &Plan, resource: &PlanResource) -> Option<String> {
-    if !plan.local_dir.as_deref().is_some_and(|dir| Path::new(dir).exists()) {
+    if !Path::new(plan.local_dir.as_deref()?).exists() {
         return Some(format!("nothing has run here yet: `flowc run {}` does", plan.file));
     }
     let bucket = &plan.resources[resource.into?].name;
@@ -80,26 +81,10 @@ fn object(
     Ok(Exit::Done)
 }
 
-/// A look into the directory of the plan's profile.
+/// A look into the services of the plan's profile.
 ///
 /// # Errors
-/// The profile is not a local one.
+/// The provider is not configured, or this build does not have it.
 pub fn inspector(plan: &Plan) -> Result<Inspector, Stop> {
-    Ok(Inspector::open(local_dir(plan)?, plan))
-}
-
-/// The directory of the plan's profile.
-///
-/// # Errors
-/// The profile is not a local one.
-pub fn local_dir(plan: &Plan) -> Result<&Path, Stop> {
-    match &plan.local_dir {
-        Some(dir) => Ok(Path::new(dir)),
-        None => {
-            let message = format!("profile `{}` is not on this machine", plan.profile);
-            let help = "use `--profile local`; where the file has none, this line declares it:\n\
-                        profile local = emulate(aws, dir: \"out/local\")";
-            Err(Stop::said(Exit::Problems, message).help(help))
-        }
-    }
+    Inspector::of(plan).map_err(|error| fault(&error))
 }

@@ -46,6 +46,12 @@ fn bindings() {
     gives(&format!("{ok}\nfeed = firehose(\"f\", wait: 20min)"), &["E0604 20min"]);
     gives(&format!("{ok}\nfeed = firehose(\"f\", wait: 5MiB)"), &["E0308 5MiB"]);
     gives(&format!("{ok}\nfeed = firehose(\"f\", size: 1KiB)"), &["E0604 1KiB"]);
+    let stock =
+        |more: &str| format!("{ok}\nstock = redshift(\"s\", database: \"d\", role: \"r\"{more})");
+    gives(&stock(", workgroup: \"w\", manifests: \"s3://b/m/\""), &[]);
+    gives(&stock(", cluster: \"c\", user: \"u\""), &[]);
+    gives(&stock(""), &["E0204 redshift"]);
+    gives(&stock(", workgroup: \"w\", cluster: \"c\""), &["E0204 redshift"]);
 }
 
 #[test]

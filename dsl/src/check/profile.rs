@@ -209,6 +209,9 @@ fn arguments(cx: &mut Cx, service: &'static Service, span: Span, args: &[Arg]) -
     for (option, limit) in service.limits {
         over_limit(cx, service, &given, option, limit);
     }
+    if service.word == "redshift" {
+        where_it_runs(cx, span, &given);
+    }
     let Some(Value::Text(name)) = given.values.remove("name") else { return None };
     let at = given.spans.get("name").copied().unwrap_or(span);
     if let Some(rule) = quotas::aws().name(service.word)
@@ -225,6 +228,19 @@ fn arguments(cx: &mut Cx, service: &'static Service, span: Span, args: &[Arg]) -
         return None;
     }
     Some(Binding { service: service.word.into(), name, options: given.values })
+}
+
+/// E0204: Redshift is reached by a workgroup or a cluster.
+fn where_it_runs(cx: &mut Cx, span: Span, given: &Given) {
+    let has = |name: &str| given.spans.contains_key(name);
+    if has("workgroup") == has("cluster") {
+        let message = match has("cluster") {
+            true => "`redshift` is reached by `workgroup` or `cluster`, not by both",
+            false => "`redshift` needs `workgroup`, or `cluster` where it is provisioned",
+        };
+        let problem = Problem::error("E0204", message, span, "one of them is needed");
+        cx.report(problem.help("write `redshift(workgroup: \"analytics\")`"));
+    }
 }
 
 /// Whether a name is only the stand-in of a param that has no value yet (`<bucket_name>`).

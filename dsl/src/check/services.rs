@@ -34,6 +34,11 @@ const fn required(name: &'static str, doc: &'static str, example: &'static str) 
     OptionSpec { name, required: true, doc, example, ..OPTION }
 }
 
+/// An option that is `""` where it is not given.
+const fn optional(name: &'static str, doc: &'static str, example: &'static str) -> OptionSpec {
+    OptionSpec { name, default: Some("\"\""), doc, example, ..OPTION }
+}
+
 /// Every binding function.
 pub(crate) const SERVICES: &[Service] = &[
     Service {
@@ -97,6 +102,7 @@ pub(crate) const SERVICES: &[Service] = &[
                 example: "wait: 60s",
                 ..OPTION
             },
+            optional("role", "The role that fills the bucket; `flowc up` needs it.", "role: role"),
         ],
         limits: &[("size", "firehose.size"), ("wait", "firehose.wait")],
         example: "{} = firehose(\"{}\", size: 5MiB, wait: 60s)",
@@ -117,9 +123,17 @@ pub(crate) const SERVICES: &[Service] = &[
         verbs: &["copy", "scan"],
         options: &[
             NAME,
-            required("workgroup", "The serverless workgroup.", "workgroup: \"analytics\""),
+            optional("workgroup", "The serverless workgroup.", "workgroup: \"analytics\""),
+            optional("cluster", "Or the provisioned cluster.", "cluster: \"analytics\""),
+            optional("user", "The user in the database of a cluster.", "user: \"loader\""),
+            optional("secret", "A secret with user and password.", "secret: \"arn:…\""),
             required("database", "The database.", "database: \"dev\""),
             required("role", "The role that COPY takes.", "role: copy_role"),
+            optional(
+                "manifests",
+                "Where the lists of loaded objects lie; else in their bucket.",
+                "manifests: \"s3://bucket/prefix/\"",
+            ),
         ],
         limits: &[],
         example: "{} = redshift(\"{}\", workgroup: \"…\", database: \"dev\", role: \"…\")",

@@ -57,7 +57,7 @@ pub fn check(sql: &str, tables: &[Table]) -> Result<Checked, Vec<SqlProblem>> {
     Ok(Checked { columns: columns.collect(), query })
 }
 
-fn parse(sql: &str, places: &Places) -> Result<Statement, SqlProblem> {
+pub(super) fn parse(sql: &str, places: &Places) -> Result<Statement, SqlProblem> {
     if sql.len() > SQL_BYTES_MAX {
         return Err(SqlProblem::new("E0105", "this query is over 64 KiB", 0..0, ""));
     }

@@ -19,6 +19,7 @@ mod operators;
 mod order;
 mod problem;
 mod query;
+mod rename;
 mod scalar;
 mod special;
 #[cfg(test)]
@@ -29,6 +30,7 @@ mod window;
 pub use assemble::{Assembled, assemble};
 pub use check::check;
 pub use problem::SqlProblem;
+pub use rename::{Renamed, rename};
 pub use typed::Column;
 
 use crate::ty::{RecordTy, Ty};

@@ -1,6 +1,7 @@
 //! `bucket.read`: sends each object once, in order of arrival, and follows new ones.
 
 use crate::nodes::stream_read::ended;
+use crate::service::aside::Aside;
 use crate::service::position::Positions;
 use crate::service::{BucketPlace, Listed, Services};
 use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
@@ -22,7 +23,8 @@ pub const SPEC: NodeSpec = NodeSpec {
     path: "bucket.read",
     summary: "Sends each object once, in order of arrival, and follows new ones.",
     doc: "\
-It sends what is known of an object (key, size, etag), not its content. Files that another program
+It sends what is known of an object (key, size, etag), not its content. What `table.copy` keeps in a
+bucket for itself (`flowc/manifests/`) is left out. Files that another program
 has put into a local bucket are found when the run begins, and count as arrived in the order of
 their time of modification.
 
@@ -91,6 +93,7 @@ pub fn open(services: Arc<Services>) -> Open {
 pub struct BucketRead {
     services: Arc<Services>,
     place: BucketPlace,
+    aside: Aside,
     partition: Arc<Partition>,
     next: u64,
     positions: Positions,
@@ -102,17 +105,20 @@ impl BucketRead {
     /// Opens a reader at the position of this node.
     ///
     /// # Errors
-    /// The bucket is not bound, or the position cannot be read.
+    /// The bucket is not bound, all that is read are manifests of loads, or the position cannot be
+    /// read.
     pub async fn open(ctx: &NodeCtx, services: Arc<Services>) -> Result<BucketRead, Fault> {
         let resource = ctx.node.resource.expect("a verb has a resource");
         let mut place = BucketPlace::of(&ctx.plan.resources[resource])?;
         place.prefix += ctx.node.text("prefix");
+        let aside = Aside::of(&ctx.plan, &place)?;
         let partition = services.objects.partition(&place.bucket);
         let positions = Positions::of(ctx);
         Ok(BucketRead {
             next: positions.load(&partition).await?,
             services,
             place,
+            aside,
             partition,
             positions,
             feeders_ended: ctx.feeders_ended.clone(),
@@ -151,7 +157,8 @@ impl Source for BucketRead {
             }
             // Asked before the listing: what was put before the end is listed after it.
             let ended_before = *self.feeders_ended.borrow();
-            let listed = objects.list(&bucket, &prefix, self.next, OBJECTS_MAX).await?;
+            let mut listed = objects.list(&bucket, &prefix, self.next, OBJECTS_MAX).await?;
+            listed.objects.retain(|object| !self.aside.holds(&object.key));
             let moved = listed.next > self.next;
             self.next = listed.next;
             if !listed.objects.is_empty() {

@@ -133,14 +133,17 @@ fn refusal(rows: &Rows, row: usize, object: ObjectRef, line: Option<u64>, why: &
 #[async_trait]
 impl Sink for TableCopy {
     fn limits(&self) -> SinkLimits {
-        SinkLimits { rows_max: 16, ..SinkLimits::default() }
+        let rows_max = self.services.warehouse.copy_objects_max();
+        SinkLimits { rows_max, ..SinkLimits::default() }
     }
 
     async fn write(&self, rows: &Rows) -> Result<Written, Fault> {
         let mut refused = Vec::new();
-        for row in 0..rows.len() {
-            let object = self.object(rows, row);
-            match self.services.warehouse.copy(&self.table, &object).await? {
+        let objects: Vec<ObjectRef> = (0..rows.len()).map(|row| self.object(rows, row)).collect();
+        let copied = self.services.warehouse.copy(&self.table, &objects).await?;
+        assert!(copied.len() == objects.len(), "one answer for each object");
+        for (row, (object, copied)) in objects.into_iter().zip(copied).enumerate() {
+            match copied {
                 Copied::Loaded { rows } => {
                     self.counters.add("objects", 1);
                     self.counters.add("rows loaded", rows);

@@ -1,5 +1,5 @@
-//! Looking into the local services without running: what `flowc show` and `flowc query` read.
-//! Needs no lock and changes nothing; everything is read as it is asked for.
+//! Looking into the services without running: what `flowc show` and `flowc query` read. Needs no
+//! lock and changes nothing; everything is read as it is asked for.
 
 mod bucket;
 mod stream;
@@ -8,6 +8,7 @@ mod table;
 mod tests;
 mod warehouse;
 
+use crate::service::aside::is_warehouse;
 use crate::service::local::{delivery, warehouse as local};
 use crate::service::{QueryRows, physical_name};
 use dsl::ast::ResourceKind;
@@ -16,10 +17,17 @@ use dsl::value::Value;
 use engine::fault::Fault;
 use std::path::{Path, PathBuf};
 
-/// A look into the directory of a local profile.
+/// A look into the services of a profile.
 pub struct Inspector {
-    dir: PathBuf,
-    plan: Plan,
+    place: Place,
+    rows_max: usize,
+}
+
+enum Place {
+    /// The directory of a local profile.
+    Local { dir: PathBuf, plan: Box<Plan> },
+    #[cfg(feature = "aws")]
+    Aws(Box<crate::service::aws::inspect::AwsInspector>),
 }
 
 /// What a resource holds, as a table that is read row by row.
@@ -40,29 +48,57 @@ impl Shown {
 pub type ShownRow = Result<Vec<Value>, Fault>;
 
 impl Inspector {
+    /// Looks into the services of the plan's profile. Makes no call.
+    ///
+    /// # Errors
+    /// The provider is not configured, or this build does not have it.
+    pub fn of(plan: &Plan) -> Result<Inspector, Fault> {
+        if let Some(dir) = &plan.local_dir {
+            return Ok(Inspector::open(Path::new(dir), plan));
+        }
+        #[cfg(feature = "aws")]
+        return Ok(Inspector {
+            place: Place::Aws(Box::new(crate::service::aws::inspect::AwsInspector::open(plan)?)),
+            rows_max: usize::MAX,
+        });
+        #[cfg(not(feature = "aws"))]
+        Err(crate::service::no_connectors(plan))
+    }
+
     /// Looks into `dir`; what is not there yet is empty.
     pub fn open(dir: &Path, plan: &Plan) -> Inspector {
-        Inspector { dir: dir.to_owned(), plan: plan.clone() }
+        let place = Place::Local { dir: dir.to_owned(), plan: Box::new(plan.clone()) };
+        Inspector { place, rows_max: usize::MAX }
+    }
+
+    /// Nobody will ask for more rows of a resource than these.
+    pub fn at_most(self, rows_max: usize) -> Inspector {
+        Inspector { rows_max, ..self }
     }
 
     /// What a resource holds. Streams: `offset`, `arrival`, `key`, `payload`, shard by shard (with
-    /// `shard` where there are several). Buckets: `key`, `size`, `modified`, in order of key.
-    /// Tables: the key fields and `item`, JSON. Warehouse tables: their columns, exact. Deliveries:
-    /// what waits for the bucket, as streams. Blocks.
+    /// `shard` where there are several); on AWS `sequence` in place of `offset`. Buckets: `key`,
+    /// `size`, `modified`, in order of key. Tables: the key fields and `item`, JSON. Warehouse
+    /// tables: their columns, exact. Deliveries: what waits for the bucket, as streams. Blocks.
     ///
     /// # Errors
-    /// A file cannot be read or is damaged.
+    /// A file cannot be read or is damaged; a service refuses.
     pub fn show(&self, resource: &PlanResource) -> Result<Shown, Fault> {
+        let dir = match &self.place {
+            Place::Local { dir, .. } => dir,
+            #[cfg(feature = "aws")]
+            Place::Aws(aws) => return aws.show(resource, self.rows_max),
+        };
         match resource.kind {
-            ResourceKind::Stream => stream::show(&self.dir, physical_name(resource)?, None),
+            ResourceKind::Stream => stream::show(dir, physical_name(resource)?, None),
             ResourceKind::Delivery => {
                 let hidden = delivery::hidden_stream(resource)?;
                 let reader = delivery::reader_id(&hidden);
-                stream::show(&self.dir, &hidden, Some(&reader))
+                stream::show(dir, &hidden, Some(&reader))
             }
-            ResourceKind::Bucket => bucket::show(&self.dir, resource),
-            ResourceKind::Table if is_warehouse(resource) => warehouse::show(&self.dir, resource),
-            ResourceKind::Table => table::show(&self.dir, resource),
+            ResourceKind::Bucket => bucket::show(dir, resource),
+            ResourceKind::Table if is_warehouse(resource) => warehouse::show(dir, resource),
+            ResourceKind::Table => table::show(dir, resource),
             ResourceKind::Queue => {
                 Err(Fault::service("not_supported", "a local queue cannot be shown yet"))
             }
@@ -72,9 +108,13 @@ impl Inspector {
     /// The text of one object of a bucket, by its whole key; `None` where it is not there. Blocks.
     ///
     /// # Errors
-    /// The file cannot be read.
+    /// It cannot be read.
     pub fn object(&self, resource: &PlanResource, key: &str) -> Result<Option<Vec<u8>>, Fault> {
-        bucket::object(&self.dir, resource, key)
+        match &self.place {
+            Place::Local { dir, .. } => bucket::object(dir, resource, key),
+            #[cfg(feature = "aws")]
+            Place::Aws(aws) => aws.object(resource, key),
+        }
     }
 
     /// Answers a query in Redshift's SQL on the warehouse with at most `rows_max` rows. Blocks.
@@ -82,18 +122,19 @@ impl Inspector {
     /// # Errors
     /// The query is refused, or the warehouse cannot be read.
     pub fn query(&self, sql: &str, rows_max: usize) -> Result<QueryRows, Fault> {
-        let tables = local::seen(&self.plan)?;
-        local::query(&local::file(&self.dir), &tables, sql, rows_max)
+        match &self.place {
+            Place::Local { dir, plan } => {
+                local::query(&local::file(dir), &local::seen(plan)?, sql, rows_max)
+            }
+            #[cfg(feature = "aws")]
+            Place::Aws(aws) => aws.query(sql, rows_max),
+        }
     }
-}
-
-fn is_warehouse(resource: &PlanResource) -> bool {
-    resource.binding.as_ref().is_some_and(|binding| binding.service == "redshift")
 }
 
 /// Rows that are read a page at a time: `next` gives the rows behind a place, each with its own
 /// place; no rows are the end.
-fn paged<P: 'static>(
+pub(crate) fn paged<P: 'static>(
     start: P,
     mut next: impl FnMut(&P) -> Result<Vec<(P, Vec<Value>)>, Fault> + 'static,
 ) -> Box<dyn Iterator<Item = ShownRow>> {
@@ -116,7 +157,7 @@ fn paged<P: 'static>(
 }
 
 /// Bytes as a person reads them: text as it is, anything else in base64.
-fn readable(bytes: &[u8]) -> Value {
+pub(crate) fn readable(bytes: &[u8]) -> Value {
     use base64::Engine;
     match std::str::from_utf8(bytes) {
         Ok(text) => Value::Text(text.to_owned()),

@@ -4,6 +4,7 @@
 //! by its physical name (the first argument of a binding); a [`Fault`] is about a whole call, a
 //! [`Refused`] about one record of it.
 
+pub mod aside;
 #[cfg(feature = "aws")]
 pub mod aws;
 pub mod inspect;
@@ -348,7 +349,7 @@ pub struct ObjectRef {
 pub enum Copied {
     /// All its rows are in the table, for the first time.
     Loaded {
-        /// How many.
+        /// How many; those of objects that were loaded together are counted at the first of them.
         rows: u64,
     },
     /// An earlier load has brought it.
@@ -377,9 +378,17 @@ pub struct QueryRows {
 /// Tables that SQL reads.
 #[async_trait]
 pub trait Warehouse: Send + Sync {
-    /// Loads all rows of an object of lines of JSON or none, and records in the same transaction
-    /// that it is loaded.
-    async fn copy(&self, table: &str, object: &ObjectRef) -> Result<Copied, Fault>;
+    /// Loads objects of lines of JSON, all rows of an object or none, and records in the same
+    /// transaction that it is loaded. Gives an answer for each object, in order.
+    ///
+    /// # Errors
+    /// What was loaded before the fault stays loaded, and is known when it is asked for again.
+    async fn copy(&self, table: &str, objects: &[ObjectRef]) -> Result<Vec<Copied>, Fault>;
+
+    /// How many objects one [`copy`](Warehouse::copy) takes best.
+    fn copy_objects_max(&self) -> usize {
+        16
+    }
 
     /// Answers a query in Redshift's SQL with at most `rows_max` rows.
     async fn query(&self, sql: &str, rows_max: usize) -> Result<QueryRows, Fault>;

@@ -59,14 +59,3 @@ impl Delivery for Missing {
         Err(Missing::fault("deliveries"))
     }
 }
-
-#[async_trait]
-impl Warehouse for Missing {
-    async fn copy(&self, _: &str, _: &ObjectRef) -> Result<Copied, Fault> {
-        Err(Missing::fault("warehouses"))
-    }
-
-    async fn query(&self, _: &str, _: usize) -> Result<QueryRows, Fault> {
-        Err(Missing::fault("warehouses"))
-    }
-}

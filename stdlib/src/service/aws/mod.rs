@@ -7,10 +7,13 @@
 pub mod clients;
 pub mod errors;
 pub mod event_id;
+pub mod inspect;
 mod missing;
 pub mod objects;
 pub mod state;
 pub mod streams;
+pub mod tried;
+pub mod warehouse;
 
 use crate::service::{Opened, Services};
 use clients::Clients;
@@ -22,6 +25,7 @@ use objects::{AwsObjects, Sizes};
 use state::StateTable;
 use std::sync::Arc;
 use streams::AwsStreams;
+use warehouse::AwsWarehouse;
 
 /// Adds to a plan what AWS has no service for.
 pub fn prepare(plan: &mut Plan) {
@@ -31,7 +35,7 @@ pub fn prepare(plan: &mut Plan) {
 /// Opens the services for one run.
 ///
 /// # Errors
-/// No region is known.
+/// No region is known; a table's type has no columns in the warehouse.
 pub async fn open(plan: &Plan, clock: Arc<dyn Clock>) -> Result<Opened, Fault> {
     let clients = Clients::load(&plan.provider).await?;
     let checkpoints = Arc::new(StateTable::new(clients.dynamodb.clone(), plan, clock.clone()));
@@ -42,7 +46,7 @@ pub async fn open(plan: &Plan, clock: Arc<dyn Clock>) -> Result<Opened, Fault> {
         objects: Arc::new(objects),
         tables: Arc::new(Missing),
         delivery: Arc::new(Missing),
-        warehouse: Arc::new(Missing),
+        warehouse: Arc::new(AwsWarehouse::open(plan, &clients)?),
     };
     Ok(Opened { services: Arc::new(services), checkpoints, held: Box::new(clients) })
 }

@@ -85,7 +85,7 @@ async fn fill(services: &Services) {
     services.tables.upsert("items", upserts).await.unwrap();
     let key = "a/10/z".to_owned();
     let object = ObjectRef { bucket: "lake".into(), key, etag: String::new() };
-    services.warehouse.copy("sales", &object).await.unwrap();
+    services.warehouse.copy("sales", &[object]).await.unwrap();
 }
 
 fn show(inspector: &Inspector, plan: &Plan, resource: usize) -> (Vec<String>, Vec<Vec<Value>>) {

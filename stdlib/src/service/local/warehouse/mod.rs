@@ -98,13 +98,23 @@ impl LocalWarehouse {
 
 #[async_trait]
 impl Warehouse for LocalWarehouse {
-    async fn copy(&self, table: &str, object: &ObjectRef) -> Result<Copied, Fault> {
+    async fn copy(&self, table: &str, objects: &[ObjectRef]) -> Result<Vec<Copied>, Fault> {
         let no_table =
             || Fault::service("no_table", format!("no warehouse table `{table}` is open"));
         let table = self.tables.get(table).ok_or_else(no_table)?.clone();
-        let (db, object, now_ns) = (self.db.clone(), object.clone(), self.clock.now_ns());
-        let path = objects::key::path(&objects::root(&self.dir), &object.bucket, &object.key)?;
-        super::blocking(move || load::load(&db, &table, &object, &path, now_ns)).await
+        let (db, now_ns) = (self.db.clone(), self.clock.now_ns());
+        let root = objects::root(&self.dir);
+        let mut all = Vec::with_capacity(objects.len());
+        for object in objects {
+            all.push((object.clone(), objects::key::path(&root, &object.bucket, &object.key)?));
+        }
+        super::blocking(move || {
+            let load = |(object, path): &(ObjectRef, PathBuf)| {
+                load::load(&db, &table, object, path, now_ns)
+            };
+            all.iter().map(load).collect()
+        })
+        .await
     }
 
     async fn query(&self, sql: &str, rows_max: usize) -> Result<QueryRows, Fault> {

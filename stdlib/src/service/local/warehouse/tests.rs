@@ -51,6 +51,12 @@ fn row(invoice: &str, quantity: &str, date: &str, price: &str) -> String {
     )
 }
 
+async fn one(warehouse: &LocalWarehouse, object: &ObjectRef) -> Copied {
+    let mut copied = warehouse.copy("sales", std::slice::from_ref(object)).await.unwrap();
+    assert_eq!(copied.len(), 1);
+    copied.remove(0)
+}
+
 fn select<T: rusqlite::types::FromSql>(dir: &Path, sql: &str) -> T {
     let connection = sqlite::look(&file(dir)).unwrap().unwrap();
     connection.query_row(sql, [], |row| row.get(0)).unwrap()
@@ -64,7 +70,7 @@ async fn an_object_is_loaded_once_and_exactly() {
         + "\n  \n"
         + &row("C2", "-80995", "1969-12-31T23:59:59.9999995Z", "-11062.06");
     let object = put(dir.path(), "a/1.ndjson", &lines);
-    let copy = async |object: &ObjectRef| warehouse.copy("sales", object).await.unwrap();
+    let copy = async |object: &ObjectRef| one(&warehouse, object).await;
     assert_eq!(copy(&object).await, Copied::Loaded { rows: 2 });
     assert_eq!(copy(&object).await, Copied::AlreadyLoaded);
     let changed = ObjectRef { etag: "2".into(), ..object };
@@ -98,7 +104,7 @@ async fn a_bad_line_is_named_and_nothing_of_its_object_is_loaded() {
     {
         let lines = good.repeat(9000) + "\n" + bad + &good;
         let object = put(dir.path(), &format!("{n}"), &lines);
-        let copied = warehouse.copy("sales", &object).await.unwrap();
+        let copied = one(&warehouse, &object).await;
         let Copied::Refused { line, message } = copied else { panic!("{copied:?} for {bad}") };
         assert_eq!(line, Some(9002), "{message}");
     }
@@ -106,7 +112,7 @@ async fn a_bad_line_is_named_and_nothing_of_its_object_is_loaded() {
     assert_eq!(select::<i64>(dir.path(), "select count(*) from _loads"), 0);
     // Mended, it is another object to the warehouse.
     let object = put(dir.path(), "0", &good.repeat(20_000));
-    let copied = warehouse.copy("sales", &object).await.unwrap();
+    let copied = one(&warehouse, &object).await;
     assert_eq!(copied, Copied::Loaded { rows: 20_000 });
 }
 
@@ -115,14 +121,14 @@ async fn an_empty_object_and_one_without_a_last_line_break() {
     let dir = tempfile::tempdir().unwrap();
     let warehouse = open(dir.path());
     let object = put(dir.path(), "empty", "");
-    let copied = warehouse.copy("sales", &object).await.unwrap();
+    let copied = one(&warehouse, &object).await;
     assert_eq!(copied, Copied::Loaded { rows: 0 });
     let line = row("1", "6", "2010-12-01T08:26:00Z", "2.55");
     let object = put(dir.path(), "cut", line.trim_end());
-    let copied = warehouse.copy("sales", &object).await.unwrap();
+    let copied = one(&warehouse, &object).await;
     assert_eq!(copied, Copied::Loaded { rows: 1 });
     let object = put(dir.path(), "long", &"x".repeat(6 << 20));
-    let copied = warehouse.copy("sales", &object).await.unwrap();
+    let copied = one(&warehouse, &object).await;
     assert!(matches!(copied, Copied::Refused { line: Some(1), .. }));
 }
 
@@ -155,7 +161,7 @@ async fn a_query_is_answered_under_both_names_of_a_table() {
     let lines = row("1", "6", "2010-12-01T08:26:00Z", "2.55")
         + &row("C2", "-2", "2010-12-02T08:26:00Z", "0.045");
     let object = put(dir.path(), "a", &lines);
-    warehouse.copy("sales", &object).await.unwrap();
+    one(&warehouse, &object).await;
     let revenue = "select sum(Quantity * UnitPrice) from";
     let sum = [[Value::Decimal { unscaled: 15_210, scale: 3 }]];
     assert_eq!(ask(&format!("{revenue} lines")).rows, sum);
