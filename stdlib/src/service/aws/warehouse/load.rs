@@ -65,10 +65,8 @@ pub fn together(objects: &[&ObjectRef], max: usize) -> Vec<usize> {
             continue;
         }
         bytes += literal(object).len();
-        if taken.len() == max.clamp(1, OBJECTS_MAX) || (bytes > NAMES_BYTES_MAX && bytes > 0) {
-            if taken.is_empty() {
-                taken.push(index);
-            }
+        let full = taken.len() == max.clamp(1, OBJECTS_MAX) || bytes > NAMES_BYTES_MAX;
+        if full && !taken.is_empty() {
             break;
         }
         taken.push(index);

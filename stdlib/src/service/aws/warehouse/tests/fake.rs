@@ -229,7 +229,8 @@ impl State {
         }
         self.last_query = sql;
         let columns = json!([{ "name": "invoice", "typeName": "varchar", "nullable": 1 },
-            { "name": "price", "typeName": "numeric", "precision": 10, "scale": 3, "nullable": 1 }]);
+            { "name": "price", "typeName": "numeric", "precision": 10, "scale": 3,
+                "nullable": 1 }]);
         let (records, next) = match next {
             "" => (json!([[text("1"), text("2.550")]]), json!("page2")),
             _ => (json!([[text("2"), { "isNull": true }]]), Json::Null),
