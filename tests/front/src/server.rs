@@ -300,3 +300,6 @@ fn sending(reply: Response, core: &Core, id: &str, truncated: bool) -> hyper::Re
     let bad_header = |_| hyper::Response::new(Sending::new(Body::Bytes(Bytes::new()), true));
     builder.body(Sending::new(body, truncated)).unwrap_or_else(bad_header)
 }
+
+#[cfg(test)]
+mod tests;

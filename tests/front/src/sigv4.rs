@@ -232,5 +232,28 @@ fn must_sign(parts: &Parts, auth: &Authorization<'_>) -> Result<(), Refused> {
     })
 }
 
+/// The `Authorization` header of a request of the known key in `eu-central-1`, for tests; all of
+/// the headers are signed, in their order.
+#[cfg(test)]
+pub(crate) fn sign(
+    method: &str,
+    path: &str,
+    service: &str,
+    date: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> String {
+    let names: Vec<&str> = headers.iter().map(|(name, _)| *name).collect();
+    let values: String = headers.iter().map(|(name, value)| format!("{name}:{value}\n")).collect();
+    let signed = names.join(";");
+    let request = format!("{method}\n{path}\n\n{values}\n{signed}\n{}", sha256(body));
+    let (day, region) = (&date[..8], "eu-central-1");
+    let scope = format!("{day}/{region}/{service}/aws4_request");
+    let to_sign = format!("{ALGORITHM}\n{date}\n{scope}\n{}", sha256(request.as_bytes()));
+    let signature = hex(&keyed(&signing_key(day, region, service), to_sign.as_bytes()));
+    let credential = format!("{ACCESS_KEY}/{scope}");
+    format!("{ALGORITHM} Credential={credential}, SignedHeaders={signed}, Signature={signature}")
+}
+
 #[cfg(test)]
 mod tests;
