@@ -73,7 +73,7 @@ impl Algorithm {
     }
 
     /// True for text that could be a checksum of it.
-    fn fits(self, text: &str) -> bool {
+    pub(super) fn fits(self, text: &str) -> bool {
         let length = match self {
             Algorithm::Crc32 | Algorithm::Crc32c => 4,
             Algorithm::Crc64Nvme => 8,

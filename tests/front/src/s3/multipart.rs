@@ -7,7 +7,7 @@ use super::error::Error;
 use super::list::{Line, PAGE_MAX, lines};
 use super::object::{check_write, kept_headers};
 use super::service::{Call, document, element};
-use super::store::{Bucket, Checksum, Object, Part, Upload};
+use super::store::{Bucket, Checksum, Completed, Object, Part, Upload};
 use super::xml::{self, Element};
 use crate::clock::iso;
 use crate::request::Response;
@@ -15,6 +15,8 @@ use crate::wire::{hex, uuid};
 
 /// The smallest part that is not the last, in bytes.
 const PART_BYTES_MIN: usize = 5 * 1_024 * 1_024;
+/// How long the completion of an upload may be repeated. AWS names no time; it is hours there.
+const REPEAT_MS: i64 = 60 * 60 * 1_000;
 /// The most parts.
 const PARTS_MAX: u32 = 10_000;
 
@@ -35,25 +37,36 @@ impl Call<'_> {
     }
 
     pub(super) fn create_multipart_upload(&self) -> Result<Response, Error> {
-        let wrong = |name: &str| bad_request(format!("Value for {name} header is invalid."));
+        let unsupported = || {
+            bad_request(
+                "Checksum algorithm provided is unsupported. Please try again with any of the \
+                 valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]",
+            )
+        };
         let named = self.request.header("x-amz-checksum-algorithm");
         let algorithm = match named {
             "" => None,
-            name => Some(Algorithm::of(name).ok_or_else(|| wrong("x-amz-checksum-algorithm"))?),
+            name => Some(Algorithm::of(name).ok_or_else(unsupported)?),
         };
         let crc = !matches!(algorithm, Some(Algorithm::Sha1 | Algorithm::Sha256));
         let only_whole = matches!(algorithm, None | Some(Algorithm::Crc64Nvme));
         let composite = match self.request.header("x-amz-checksum-type") {
             "" => !only_whole,
+            _ if algorithm.is_none() => {
+                return Err(bad_request(
+                    "The x-amz-checksum-type header can only be used with the \
+                     x-amz-checksum-algorithm header.",
+                ));
+            }
             "COMPOSITE" if !only_whole => true,
-            "FULL_OBJECT" if crc && algorithm.is_some() => false,
+            "FULL_OBJECT" if crc => false,
             kind @ ("COMPOSITE" | "FULL_OBJECT") => {
                 return Err(bad_request(format!(
                     "The {kind} checksum type cannot be used with the {} checksum algorithm.",
-                    if named.is_empty() { "null" } else { named }
+                    named.to_ascii_lowercase()
                 )));
             }
-            _ => return Err(wrong("x-amz-checksum-type")),
+            _ => return Err(bad_request("Value for x-amz-checksum-type header is invalid.")),
         };
         let upload = Upload {
             key: self.key.clone(),
@@ -125,7 +138,18 @@ impl Call<'_> {
         let named = named_parts(&xml::parse(&self.request.body, "CompleteMultipartUpload")?)?;
         let mut state = self.buckets.lock();
         let bucket = state.bucket(&self.bucket, &self.request.region)?;
+        if let Some(answered) = self.repeated(bucket)? {
+            return Ok(document("CompleteMultipartUploadResult", &answered));
+        }
         let upload = self.upload(bucket)?;
+        let mode = if upload.composite { "COMPOSITE" } else { "FULL_OBJECT" };
+        let asked = self.request.header("x-amz-checksum-type");
+        if !asked.is_empty() && asked != mode {
+            return Err(bad_request(format!(
+                "The upload was created using the {mode} checksum mode. The complete request must \
+                 use the same checksum mode."
+            )));
+        }
         check_parts(upload, &named, self.upload_id())?;
         let parts: Vec<&Part> =
             named.iter().filter_map(|named| upload.parts.get(&named.number)).collect();
@@ -142,10 +166,32 @@ impl Call<'_> {
             element(&object.checksum.algorithm.element(), &object.checksum.text),
             element("ChecksumType", kind),
         ];
+        let inner = inner.concat();
+        let completed = Completed {
+            key: self.key.clone(),
+            until_ms: self.buckets.now_ms() + REPEAT_MS,
+            etag: object.etag.clone(),
+            asked: self.request.body.clone(),
+            answered: inner.clone(),
+        };
         bucket.uploads.remove(self.upload_id());
+        bucket.completed.insert(self.upload_id().to_owned(), completed);
         bucket.objects.insert(self.key.clone(), object);
-        let reply = document("CompleteMultipartUploadResult", &inner.concat());
+        let reply = document("CompleteMultipartUploadResult", &inner);
         Ok(reply.header("x-amz-server-side-encryption", "AES256"))
+    }
+
+    /// The answer of the same request for an upload that became the object that is there.
+    fn repeated(&self, bucket: &mut Bucket) -> Result<Option<String>, Error> {
+        let now_ms = self.buckets.now_ms();
+        bucket.completed.retain(|_, completed| now_ms < completed.until_ms);
+        let Some(completed) = bucket.completed.get(self.upload_id()) else { return Ok(None) };
+        let there = bucket.objects.get(&self.key).is_some_and(|it| it.etag == completed.etag);
+        if completed.key != self.key || completed.asked != self.request.body || !there {
+            return Ok(None);
+        }
+        check_write(self.request, bucket, &self.key)?;
+        Ok(Some(completed.answered.clone()))
     }
 
     /// What the completing request says of the whole object must be so.
@@ -177,7 +223,7 @@ impl Call<'_> {
                     "BadDigest",
                     format!(
                         "The {} you specified did not match the calculated checksum.",
-                        algorithm.upper()
+                        algorithm.name()
                     ),
                 ));
             }
@@ -212,6 +258,7 @@ impl Call<'_> {
             element("NextPartNumberMarker", last),
             element("MaxParts", most),
             element("IsTruncated", truncated),
+            declared(upload),
         ]
         .concat();
         for (number, part) in shown {
@@ -264,7 +311,7 @@ impl Call<'_> {
                 Line::Key(key, (id, upload)) => {
                     let key = element("Key", self.key_text(key)) + &element("UploadId", id);
                     let at = element("Initiated", iso(upload.initiated_ms));
-                    format!("<Upload>{key}{at}</Upload>")
+                    format!("<Upload>{key}{at}{}</Upload>", declared(upload))
                 }
                 Line::Prefix(prefix) => {
                     let prefix = element("Prefix", self.key_text(&prefix));
@@ -274,6 +321,14 @@ impl Call<'_> {
         }
         Ok(document("ListMultipartUploadsResult", &inner))
     }
+}
+
+/// The elements of the checksum that an upload declared.
+fn declared(upload: &Upload) -> String {
+    let kind = if upload.composite { "COMPOSITE" } else { "FULL_OBJECT" };
+    let algorithm =
+        upload.algorithm.map(|algorithm| element("ChecksumAlgorithm", algorithm.upper()));
+    algorithm.map(|algorithm| algorithm + &element("ChecksumType", kind)).unwrap_or_default()
 }
 
 fn after_marker(key: &str, id: &str, (key_marker, id_marker): (&str, &str)) -> bool {
@@ -302,6 +357,10 @@ fn check_parts(upload: &Upload, named: &[Named], id: &str) -> Result<(), Error> 
         return Err(Error::of("InvalidPartOrder").with("UploadId", id));
     }
     for (at, one) in named.iter().enumerate() {
+        if one.checksums.len() > 1 || one.checksums.iter().any(|(of, text)| !of.fits(text)) {
+            let said = "Invalid Base64 or multiple checksums present in request";
+            return Err(Error::saying("InvalidArgument", said).with("ArgumentName", "Checksum"));
+        }
         let bad = || {
             Error::of("InvalidPart")
                 .with("UploadId", id)

@@ -62,6 +62,21 @@ pub(super) struct Bucket {
     pub(super) objects: BTreeMap<String, Object>,
     /// By their ids.
     pub(super) uploads: BTreeMap<String, Upload>,
+    /// Uploads that became objects, by their ids.
+    pub(super) completed: BTreeMap<String, Completed>,
+}
+
+/// An upload that became an object: for a while the same request is answered the same.
+#[derive(Clone, Debug)]
+pub(super) struct Completed {
+    pub(super) key: String,
+    /// After this time it is forgotten.
+    pub(super) until_ms: i64,
+    /// Its object's ETag.
+    pub(super) etag: String,
+    /// The body of the request, and what the answer had inside.
+    pub(super) asked: Bytes,
+    pub(super) answered: String,
 }
 
 /// All buckets by name.

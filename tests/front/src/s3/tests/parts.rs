@@ -53,6 +53,13 @@ async fn parts_become_an_object() {
     let began = crate::clock::http_date(began_ms);
     assert_eq!(got.header("last-modified")[..16], began[..16], "as old as the upload");
     assert_ne!(got.header("last-modified"), crate::clock::http_date(lab.shared.clock.now_ms()));
+    let again = lab.ok("POST", &target, &[], &body).await;
+    assert_eq!(again.body, done.body, "a lost answer may be asked for again");
+    let new = [("if-none-match", "*")];
+    is(lab.refused("POST", &target, &new, &body).await, 412, "PreconditionFailed");
+    let other = list(&[(2, first.header("etag"))], "");
+    is(lab.refused("POST", &target, &[], &other).await, 404, "NoSuchUpload");
+    lab.shared.clock.advance(3_600_001);
     is(lab.refused("POST", &target, &[], &body).await, 404, "NoSuchUpload");
 }
 
@@ -82,8 +89,11 @@ async fn wrong_parts_are_refused() {
     is(complete(&[], "").await, 400, "MalformedXML");
     let sum = format!("<ChecksumCRC32>{}</ChecksumCRC32>", Algorithm::Crc32.text(b"small"));
     is(complete(&[(1, &small)], &sum).await, 400, "InvalidPart");
-    is(lab.refused("POST", &target, &[], b"<x").await, 400, "MalformedXML");
+    is(complete(&[(1, &small)], "<ChecksumSHA1>x</ChecksumSHA1>").await, 400, "InvalidArgument");
+    let mode = [("x-amz-checksum-type", "COMPOSITE")];
     let only = list(&[(1, &small)], "");
+    is(lab.refused("POST", &target, &mode, &only).await, 400, "InvalidRequest");
+    is(lab.refused("POST", &target, &[], b"<x").await, 400, "MalformedXML");
     lab.ok("PUT", "/box/k", &[], b"there").await;
     let new = [("if-none-match", "*")];
     is(lab.refused("POST", &target, &new, &only).await, 412, "PreconditionFailed");
@@ -123,6 +133,11 @@ async fn an_uploads_checksums_are_verified() {
     is(lab.refused("PUT", &part_target(&id, 1), &wrong, b"x").await, 400, "InvalidRequest");
     let right = [("x-amz-checksum-sha256", sha.as_str())];
     is(lab.refused("PUT", &part_target(&id, 1), &right, b"y").await, 400, "BadDigest");
+    let shown = lab.ok("GET", "/box?uploads", &[], b"").await;
+    assert_eq!(
+        (shown.one("ChecksumAlgorithm"), shown.one("ChecksumType")),
+        ("SHA256", "COMPOSITE")
+    );
     let part = lab.ok("PUT", &part_target(&id, 1), &right, b"x").await;
     let etag = part.header("etag");
     let target = format!("/box/k?uploadId={id}");
