@@ -1,5 +1,5 @@
 //! The programs that stand in for AWS in tests, each on loopback, on a port of its own, and gone
-//! with the test: moto, kinesalite, dynalite, s3s and PostgreSQL.
+//! with the test: the strict front, moto, kinesalite, dynalite, s3s and PostgreSQL.
 //!
 //! They are installed in user space below `target/standins`, once for all tests. Where that cannot
 //! be done (no network, no Python, no npm) the answer is `None`, the reason is printed and the test
@@ -19,11 +19,14 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
+#[path = "standins/front.rs"]
+mod front;
 #[path = "standins/install.rs"]
 mod install;
 #[path = "standins/s3s.rs"]
 mod s3s;
 
+pub use front::{FrontOf, front};
 pub use install::Part;
 pub use s3s::{S3s, s3s};
 

@@ -11,6 +11,7 @@ pub mod firehose;
 pub mod kinesis;
 pub mod objects;
 pub mod operation;
+pub mod redshift;
 pub mod request;
 pub mod rules;
 pub mod s3;

@@ -9,6 +9,7 @@ use crate::dynamodb::DynamoDb;
 use crate::firehose::Firehose;
 use crate::kinesis::Kinesis;
 use crate::objects::ObjectStore;
+use crate::redshift::Redshift;
 use crate::request::Service;
 use crate::rules::Rules;
 use crate::s3::{Buckets, S3};
@@ -63,6 +64,7 @@ impl Services {
         let mut by_scope: BTreeMap<&'static str, Arc<dyn Service>> = BTreeMap::new();
         by_scope.insert("kinesis", Arc::new(Kinesis::new(shared)));
         by_scope.insert("firehose", Arc::new(Firehose::new(shared, &objects)));
+        by_scope.insert("redshift-data", Arc::new(Redshift::new(shared, objects.clone())));
         by_scope.insert("sts", Arc::new(Sts));
         by_scope.insert("dynamodb", Arc::new(DynamoDb::new(shared.clone())));
         by_scope.insert("s3", Arc::new(S3::new(buckets)));
