@@ -107,6 +107,12 @@ fn down_for_five_minutes(fault: fn() -> Fault) -> (Store, Stored, Arc<Mutex<Vec<
 }
 
 async fn five_minutes_without(concurrency: usize, fault: fn() -> Fault) {
+    for seed in 1..9 {
+        five_minutes_seeded(concurrency, fault, seed).await;
+    }
+}
+
+async fn five_minutes_seeded(concurrency: usize, fault: fn() -> Fault, seed: u64) {
     let (store, stored, times) = down_for_five_minutes(fault);
     let store = store.with(limits(10, concurrency));
     let quarantine = Store::new();
@@ -117,6 +123,7 @@ async fn five_minutes_without(concurrency: usize, fault: fn() -> Fault) {
     let (into, live) = (lines.clone(), bench.live.clone());
     bench.ctx.log = Arc::new(move |line: &str| into.lock().unwrap().push(line.to_owned()));
     bench.ctx.in_flight_rows_max = 500;
+    bench.ctx.seed = seed;
     let looks = async move {
         tokio::time::sleep(200 * SECOND).await;
         let (open, read) = (of(&live.snapshot(), "store").breaker_open, live.snapshot());
@@ -152,6 +159,22 @@ async fn a_service_that_is_down_for_five_minutes_costs_a_few_calls_and_no_row() 
 async fn a_service_that_throttles_everything_for_five_minutes_too() {
     five_minutes_without(8, || Fault::throttle("SlowDown", "please reduce your rate")).await;
     five_minutes_without(8, || Fault::timeout("http_timeout", "no answer in 1 s")).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_that_waited_for_the_service_has_its_time_again_when_it_is_back() {
+    let began = Instant::now();
+    let store = Store::answering(move |rows, _| {
+        let down = if texts(rows)[0] == "1" { 420 * SECOND } else { 300 * SECOND };
+        match began.elapsed() < down {
+            true => Err(Fault::transient("ServiceUnavailable", "the service is down")),
+            false => Ok(Written::default()),
+        }
+    });
+    let store = store.with(SinkLimits { retry_for: 390 * SECOND, ..limits(1, 2) });
+    let report = bench(Numbers::new(&[2]), &store, &Store::new()).run().await;
+    assert_eq!(errors(&report), [""; 0]);
+    assert!(began.elapsed() < 460 * SECOND, "{:?}", began.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
