@@ -2,6 +2,7 @@
 
 mod listing;
 mod parts;
+mod port;
 
 use std::sync::Arc;
 
