@@ -104,14 +104,10 @@ fn range(part: &Part<'_>, sort: &KeyAttribute) -> Result<Range, Error> {
     })
 }
 
-fn invalid(said: &str) -> Error {
-    validation(format!("Invalid KeyConditionExpression: {said}"))
-}
-
 /// The parts that AND joins; whatever else a condition may be is refused.
 fn split<'a>(condition: &'a Condition, parts: &mut Vec<Part<'a>>) -> Result<(), Error> {
     let operator = |name: &str| {
-        Err(invalid(&format!("Invalid operator used in KeyConditionExpression: {name}")))
+        Err(validation(format!("Invalid operator used in KeyConditionExpression: {name}")))
     };
     match condition {
         Condition::And(a, b) => {
@@ -159,22 +155,24 @@ fn push<'a>(
         Operand::Path(Path(steps)) => match steps.as_slice() {
             [Step::Name(name)] => name,
             _ => {
-                return Err(invalid(
+                return Err(validation(
                     "KeyConditionExpressions cannot have conditions on nested attributes",
                 ));
             }
         },
         Operand::Size(_) => {
-            return Err(invalid("Invalid operator used in KeyConditionExpression: size"));
+            return Err(validation("KeyConditionExpressions cannot contain nested operations"));
         }
         Operand::Value(_) => {
-            return Err(invalid("No key attribute is named in a condition"));
+            return Err(validation("No key attribute is named in a condition"));
         }
     };
     let value = |operand: &&'a Operand| match operand {
         Operand::Value(value) => Ok(value),
-        Operand::Path(_) => Err(invalid("Multiple attribute names used in one condition")),
-        Operand::Size(_) => Err(invalid("Invalid operator used in KeyConditionExpression: size")),
+        Operand::Path(_) => Err(validation("Multiple attribute names used in one condition")),
+        Operand::Size(_) => {
+            Err(validation("KeyConditionExpressions cannot contain nested operations"))
+        }
     };
     let values = operands.iter().map(value).collect::<Result<Vec<&Value>, Error>>()?;
     parts.push(Part { attribute, sign, values });

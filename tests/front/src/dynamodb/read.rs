@@ -153,8 +153,8 @@ impl Call<'_> {
             }
             ("SPECIFIC_ATTRIBUTES", false) => {
                 return Err(validation(
-                    "Must specify the ProjectionExpression when choosing to get \
-                     SPECIFIC_ATTRIBUTES",
+                    "Must specify the AttributesToGet or ProjectionExpression when choosing to \
+                     get SPECIFIC_ATTRIBUTES",
                 ));
             }
             _ => {}
