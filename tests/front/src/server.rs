@@ -173,7 +173,15 @@ async fn answer(
 }
 
 async fn handle(parts: Parts, body: Bytes, core: &Core, id: &str) -> Outcome {
-    let verified = match sigv4::verify(&parts, body, core.shared.clock.wall_ms()) {
+    // Only puts are cheap: what they carry is thrown away.
+    let is_put = (parts.method == "PUT"
+        && parts.uri.query().is_none_or(|it| !it.contains("pload")))
+        || parts.headers.get("x-amz-target").is_some_and(|it| it == "Kinesis_20131202.PutRecords");
+    let verified = match core.shared.fast && is_put {
+        true => sigv4::believe(&parts, body),
+        false => sigv4::verify(&parts, body, core.shared.clock.wall_ms()),
+    };
+    let verified = match verified {
         Ok(verified) => verified,
         Err(refusal) => return Outcome::Answer(refused(&parts, refusal, id), false),
     };

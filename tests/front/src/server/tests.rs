@@ -164,3 +164,18 @@ async fn a_connection_has_many_requests() {
     let reply = exchange(&front, &format!("{kept}{kept}{one}")).await.expect("answers");
     assert_eq!(reply.matches("HTTP/1.1 200").count(), 3);
 }
+
+#[tokio::test]
+async fn a_fast_front_counts_and_keeps_nothing() {
+    let front = start(Options { fast: true, ..Options::default() }).await.expect("a port");
+    let one = json!({"Data": "eA==", "PartitionKey": "a\"PartitionKey\":"});
+    let reply = kinesis(&front, "PutRecords", json!({"Records": [one, one, one]})).await;
+    let reply = reply.expect("an answer");
+    let body: Value = body_of(&reply).parse().expect("JSON");
+    assert_eq!(body["Records"].as_array().map(Vec::len), Some(3));
+    assert_eq!(control(&front, "GET", "calls", "").await["kinesis.PutRecords"]["entries"], 3);
+    let wrong = signed(&front, "kinesis", "Kinesis_20131202.ListStreams", "{}") + " ";
+    let wrong = wrong.replace("content-length: 2", "content-length: 3");
+    let reply = exchange(&front, &wrong).await.expect("an answer");
+    assert!(reply.contains("InvalidSignatureException"), "the others are verified: {reply}");
+}
