@@ -122,6 +122,16 @@ def read_csv(path):
                    thousandths(price), customer or None, country)
 
 
+def tables_of(rows):
+    """What invoices and customers hold at the end: the last line of each key."""
+    invoices, customers = {}, {}
+    for invoice, stock, name, quantity, date, price, customer, country in rows:
+        invoices[invoice, stock] = (name, quantity, date, price, customer, country)
+        if customer is not None:
+            customers[customer, invoice] = (date, country)
+    return invoices, customers
+
+
 # ── What is stored
 
 def json_instant(text):
@@ -162,9 +172,14 @@ def json_row(text, columns):
         raise Wrong(f"no JSON ({error}): {text[:100]!r}") from None
     if not isinstance(record, dict):
         raise Wrong(f"no JSON object: {text[:100]!r}")
+    return record_row(record, columns)
+
+
+def record_row(record, columns):
+    """A record with these fields as a tuple; a null may be left out."""
     odd = record.keys() ^ set(columns)
     if not odd <= NULLABLE or record.keys() - set(columns):
-        raise Wrong(f"its fields are {sorted(record)}: {text[:100]!r}")
+        raise Wrong(f"its fields are {sorted(record)}: {str(record)[:100]}")
     return tuple(json_value(column, record.get(column)) for column in columns)
 
 
@@ -259,11 +274,7 @@ def check_warehouse(report, directory, expected, staged):
 
 
 def check_tables(report, directory, rows):
-    invoices, customers = {}, {}
-    for invoice, stock, name, quantity, date, price, customer, country in rows:
-        invoices[invoice, stock] = (name, quantity, date, price, customer, country)
-        if customer is not None:
-            customers[customer, invoice] = (date, country)
+    invoices, customers = tables_of(rows)
     tables = database(directory / "tables.sqlite")
     found = attributes(report, tables, "invoices", "InvoiceNo", STOCK)
     report.mapping("invoices", found, invoices)
