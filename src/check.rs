@@ -2,15 +2,17 @@
 
 mod formats;
 
-use crate::cli::{CheckArgs, CheckFormat};
-use crate::exit::{Exit, Stop};
+use crate::cli::{CheckArgs, CheckFormat, PlanArgs};
+use crate::exit::{Exit, Stop, fault};
 use crate::io::Io;
-use crate::load::{has_errors, read};
+use crate::load::{self, has_errors, read};
 use crate::render::{self, plural};
+use crate::up;
 use dsl::check::{Request, compile};
 use dsl::plan::Plan;
 use dsl::problem::Problem;
 use dsl::span::{FileId, SourceMap};
+use stdlib::service::provision;
 
 /// A checked file.
 pub struct Checked {
@@ -47,7 +49,13 @@ pub fn run(args: &CheckArgs, io: &mut Io) -> Result<Exit, Stop> {
     }
     let mut checked = Vec::new();
     for root in roots {
-        let (plan, problems) = compile(&files, root, &specs, &Request::default());
+        let request = request(args, &files, root, io)?;
+        let (plan, mut problems) = compile(&files, root, &specs, &request);
+        if args.online
+            && let Some(plan) = plan.as_ref().filter(|_| !has_errors(&problems))
+        {
+            problems.extend(online(plan, io)?);
+        }
         checked.push(Checked { root, problems, plan });
     }
     let text = match args.format {
@@ -59,6 +67,28 @@ pub fn run(args: &CheckArgs, io: &mut Io) -> Result<Exit, Stop> {
     io.out.write_all(text.as_bytes())?;
     let bad = checked.iter().any(|file| has_errors(&file.problems));
     Ok(unread.unwrap_or(if bad { Exit::Problems } else { Exit::Done }))
+}
+
+/// What is asked of a file: without profile and parameters, what can be said of all of them.
+fn request(args: &CheckArgs, files: &SourceMap, root: FileId, io: &Io) -> Result<Request, Stop> {
+    let PlanArgs { profile, params } = &args.plan;
+    if !args.online && profile.is_none() && params.is_empty() {
+        return Ok(Request::default());
+    }
+    load::request(files, root, &args.plan, &[], args.online, &io.env.0)
+}
+
+/// What the provider of the plan's profile says.
+fn online(plan: &Plan, io: &mut Io) -> Result<Vec<Problem>, Stop> {
+    let runtime = up::runtime()?;
+    let site = runtime.block_on(provision::site(plan)).map_err(|error| fault(&error))?;
+    let Some(site) = site else {
+        let profile = &plan.profile;
+        writeln!(io.err, "profile `{profile}` is emulated on this machine: nobody is asked")?;
+        return Ok(Vec::new());
+    };
+    let clock = engine::ctx::SystemClock::new();
+    Ok(runtime.block_on(site.check(engine::ctx::Clock::now_ns(&clock))))
 }
 
 /// The reports, then a line for each file without problems.

@@ -20,6 +20,7 @@ Examples:
   flowc show flows/ecommerce.flow invoices --limit 5    look into a table
   flowc query flows/ecommerce.flow top_customers        answer a query of the file
   flowc nodes csv.decode                                what a node does and takes
+  flowc up flows/ecommerce.flow --profile aws           make what is missing on AWS
 
 A file that begins with `#!/usr/bin/env -S flowc run` can be made executable and started by name.
 
@@ -65,6 +66,8 @@ pub enum Command {
     Show(ShowArgs),
     /// Answer SQL on the warehouse: a query of the file, or one given here
     Query(QueryArgs),
+    /// Make what a file needs of its provider and what is missing
+    Up(UpArgs),
     /// List the nodes, or tell all about one
     Nodes(NodesArgs),
 }
@@ -75,6 +78,7 @@ pub enum Command {
 Examples:
   flowc check flows/ecommerce.flow
   flowc check flows/*.flow --format github
+  flowc check flows/ecommerce.flow --profile aws --online
 
 Exit code: 0 where no file has an error, 1 where one has, 2 where one cannot be read.")]
 pub struct CheckArgs {
@@ -84,6 +88,12 @@ pub struct CheckArgs {
     /// For a person (human), or for a program (json, github, sarif)
     #[arg(long, default_value = "human", hide_possible_values = true)]
     pub format: CheckFormat,
+    /// Ask the provider of the profile too: what is missing, differs, is not allowed
+    #[arg(long)]
+    pub online: bool,
+    /// Profile and parameters.
+    #[command(flatten)]
+    pub plan: PlanArgs,
 }
 
 /// How problems are printed.
@@ -238,6 +248,29 @@ pub struct QueryArgs {
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = limit,
         allow_negative_numbers = true)]
     pub limit: usize,
+    /// Profile and parameters.
+    #[command(flatten)]
+    pub plan: PlanArgs,
+}
+
+/// Arguments of `up`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  flowc up flows/ecommerce.flow --profile aws
+  flowc up flows/ecommerce.flow --profile aws --yes
+
+What is missing is shown first, and made when you say yes: streams, buckets, tables, deliveries.
+Nothing is ever deleted or altered; what differs is said, and is changed by hand.
+
+Exit code: 0 where nothing is missing any more, 1 where something differs or nobody said yes.")]
+pub struct UpArgs {
+    /// The .flow file
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Make it without asking
+    #[arg(long)]
+    pub yes: bool,
     /// Profile and parameters.
     #[command(flatten)]
     pub plan: PlanArgs,

@@ -14,6 +14,7 @@ pub mod rows;
 pub mod run;
 pub mod show;
 pub mod table;
+pub mod up;
 
 use cli::{Cli, Command};
 use exit::{Exit, Stop};
@@ -31,5 +32,6 @@ pub fn run(cli: &Cli, io: &mut Io) -> Result<Exit, Stop> {
         Command::Show(args) => show::run(args, io),
         Command::Nodes(args) => nodes::run(args, io),
         Command::Query(args) => query::run(args, io),
+        Command::Up(args) => up::run(args, io),
     }
 }

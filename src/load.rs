@@ -39,15 +39,7 @@ pub fn plan(
 ) -> Result<Loaded, Stop> {
     let mut files = SourceMap::default();
     let root = read(path, &mut files)?;
-    let names = Names::of(&files, root);
-    let request = Request {
-        profile: args.profile.clone(),
-        params: names.params(&args.params, &io.env.0)?,
-        flows: flows.to_vec(),
-        run,
-    };
-    names.require("flow", &names.flows, flows)?;
-    names.require("profile", &names.profiles, args.profile.as_slice())?;
+    let request = request(&files, root, args, flows, run, &io.env.0)?;
     let (plan, problems) = compile(&files, root, &stdlib::registry::specs(), &request);
     if !problems.is_empty() {
         write!(io.err, "{}", render::render(&files, &problems, io.err_style))?;
@@ -56,6 +48,25 @@ pub fn plan(
         Some(plan) if !has_errors(&problems) => Ok(Loaded { files, plan }),
         _ => Err(Stop::Quiet(Exit::Problems)),
     }
+}
+
+/// What is asked of a file.
+///
+/// # Errors
+/// A flow, profile or parameter is not in it.
+pub fn request(
+    files: &SourceMap,
+    root: FileId,
+    args: &PlanArgs,
+    flows: &[String],
+    run: bool,
+    env: &BTreeMap<String, String>,
+) -> Result<Request, Stop> {
+    let names = Names::of(files, root);
+    let params = names.params(&args.params, env)?;
+    names.require("flow", &names.flows, flows)?;
+    names.require("profile", &names.profiles, args.profile.as_slice())?;
+    Ok(Request { profile: args.profile.clone(), params, flows: flows.to_vec(), run })
 }
 
 /// True when one of the problems is an error.

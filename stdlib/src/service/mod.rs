@@ -14,6 +14,7 @@ pub mod object_key;
 pub mod once;
 pub mod outgoing;
 pub mod position;
+pub mod provision;
 
 use arrow_array::{ArrayRef, BinaryArray, StringArray};
 use async_trait::async_trait;

@@ -12,7 +12,10 @@ mod missing;
 pub mod objects;
 pub mod state;
 pub mod streams;
+#[cfg(test)]
+pub mod testing;
 pub mod tried;
+pub mod up;
 pub mod warehouse;
 
 use crate::service::{Opened, Services};

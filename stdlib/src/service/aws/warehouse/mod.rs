@@ -6,7 +6,7 @@ pub mod api;
 pub mod ddl;
 mod errors;
 pub mod load;
-mod query;
+pub mod query;
 #[cfg(test)]
 mod tests;
 
