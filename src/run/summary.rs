@@ -124,7 +124,10 @@ fn takes_only_failures(plan: &Plan, id: &str) -> bool {
     let Some(index) = plan.graph.node_indices().find(|&index| plan.graph[index].id == id) else {
         return false;
     };
-    let mut edges = plan.graph.edges_directed(index, petgraph::Direction::Incoming).peekable();
+    let into = |node| plan.graph.edges_directed(node, petgraph::Direction::Incoming);
+    // A batch that the provider has put in front of it takes what was sent to it.
+    let gathered = into(index).map(|edge| edge.source()).find(|&node| plan.graph[node].inserted);
+    let mut edges = into(gathered.unwrap_or(index)).peekable();
     edges.peek().is_some() && edges.all(|edge| edge.weight().port == Port::Errors)
 }
 

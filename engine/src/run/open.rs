@@ -108,6 +108,7 @@ impl Opener<'_> {
             node: self.nodes[nodes[0].index()].clone(),
             limits,
             wait,
+            any_order: batcher::any_order(&self.plan.graph[nodes[0]]),
             inlet: inlet.expect("only sources have none"),
             out: out.expect("the checker leaves no output unconnected"),
             log: self.logs[&nodes[0].index()].clone(),

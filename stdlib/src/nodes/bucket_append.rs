@@ -1,18 +1,24 @@
 //! `bucket.append`: stores records as lines of objects, named by time and id.
 
+use crate::json;
+use crate::nodes::bucket_put::content;
 use crate::service::once::{each_failure_once, each_row_once};
 use crate::service::outgoing::Outgoing;
-use crate::service::{BucketPlace, Services};
+use crate::service::{BucketPlace, Put, Services, object_key};
 use arrow_array::cast::AsArray;
 use async_trait::async_trait;
 use dsl::ast::ResourceKind;
+use dsl::plan::PlanResource;
 use dsl::spec::*;
 use dsl::ty::Ty;
 use engine::batch::Rows;
 use engine::ctx::NodeCtx;
+use engine::expr::{self, Compiled, Env};
 use engine::fault::Fault;
-use engine::node::{Sink, Written};
+use engine::node::{Sink, SinkLimits, Written};
 use engine::registry::Open;
+use engine::summary::Counters;
+use petgraph::Direction::Incoming;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -71,6 +77,18 @@ pub struct BucketAppend {
     /// The records are failures: one source row may fail at several nodes.
     failures: bool,
     outgoing: Outgoing,
+    /// Set where the provider cannot append, and has put a `batch` in front of this node.
+    whole: Option<Whole>,
+}
+
+/// How each batch becomes an object.
+struct Whole {
+    key: Compiled,
+    ending: &'static str,
+    env: Env,
+    node: String,
+    encodes: bool,
+    counters: Counters,
 }
 
 impl BucketAppend {
@@ -83,7 +101,33 @@ impl BucketAppend {
         let place = BucketPlace::of(&ctx.plan.resources[resource])?;
         let failures = ctx.node.input.as_ref() == Some(&Ty::failure());
         let once = if failures { each_failure_once(ctx) } else { each_row_once(ctx) };
-        Ok(BucketAppend { services, place, failures, outgoing: Outgoing::new(ctx, &[], once) })
+        let outgoing = Outgoing::new(ctx, &[], once);
+        let whole = behind_batch(ctx).then(|| Whole::open(ctx, &ctx.plan.resources[resource]));
+        Ok(BucketAppend { services, place, failures, outgoing, whole })
+    }
+
+    /// Stores a batch as one object. Failures that come again have another time, so what they are
+    /// otherwise is part of the name, and an object of that name holds them.
+    async fn put(&self, whole: &Whole, rows: &Rows) -> Result<(), Fault> {
+        let content = content(rows, whole.encodes, true);
+        let tag = match self.failures {
+            true => hash(&[whole.node.as_bytes(), &without_time(rows)]),
+            false => hash(&[whole.node.as_bytes()]),
+        };
+        let name = expr::eval_text(&whole.key, rows, &whole.env)
+            .map_err(|fault| Fault::service("object_key", fault.message))?;
+        let stem = name.strip_suffix(whole.ending).unwrap_or(&name);
+        let key = format!("{}{stem}-{tag}{}", self.place.prefix, whole.ending);
+        let put = self.services.objects.put(&self.place.bucket, &key, content).await;
+        let put = match put {
+            Err(fault) if self.failures && fault.code == "object_conflict" => Put::AlreadyStored,
+            put => put?,
+        };
+        match put {
+            Put::Stored => whole.counters.add("objects", 1),
+            Put::AlreadyStored => whole.counters.add("already stored", rows.len() as u64),
+        }
+        Ok(())
     }
 
     /// Stretches of rows that failed at the same node, with that node.
@@ -103,9 +147,60 @@ impl BucketAppend {
     }
 }
 
+impl Whole {
+    fn open(ctx: &NodeCtx, stored: &PlanResource) -> Whole {
+        Whole {
+            key: expr::compile(&object_key::template(stored)),
+            ending: object_key::ending(&stored.ty),
+            env: Env::new(ctx),
+            node: ctx.node.id.clone(),
+            encodes: ctx.node.encodes.is_some(),
+            counters: ctx.counters.clone(),
+        }
+    }
+}
+
+/// Whether what comes here are batches.
+fn behind_batch(ctx: &NodeCtx) -> bool {
+    let graph = &ctx.plan.graph;
+    let own = graph.node_indices().find(|node| graph[*node].id == ctx.node.id);
+    let before = own.into_iter().flat_map(|own| graph.neighbors_directed(own, Incoming));
+    before.into_iter().any(|node| graph[node].op == "batch")
+}
+
+/// Failures as lines, but when they happened.
+fn without_time(rows: &Rows) -> Vec<u8> {
+    let fields = rows.columns.schema();
+    let kept = fields.fields().iter().enumerate().filter(|(_, field)| field.name() != "at");
+    let kept: Vec<usize> = kept.map(|(at, _)| at).collect();
+    let columns = rows.columns.project(&kept).expect("columns that are there");
+    let mut lines = Vec::new();
+    json::encode::encode_lines(&columns, &mut lines);
+    lines
+}
+
+fn hash(parts: &[&[u8]]) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for part in parts {
+        hasher.update(&(part.len() as u64).to_le_bytes()).update(part);
+    }
+    hasher.finalize().to_hex()[..8].to_owned()
+}
+
 #[async_trait]
 impl Sink for BucketAppend {
+    fn limits(&self) -> SinkLimits {
+        match self.whole {
+            Some(_) => SinkLimits { whole: true, ..SinkLimits::default() },
+            None => SinkLimits::default(),
+        }
+    }
+
     async fn write(&self, rows: &Rows) -> Result<Written, Fault> {
+        if let Some(whole) = &self.whole {
+            self.put(whole, rows).await?;
+            return Ok(Written::default());
+        }
         for (part, node) in self.parts(rows) {
             let rows = rows.slice(part);
             let records = self.outgoing.records(&rows, node);

@@ -68,9 +68,6 @@ flow archive : at_least_once {
     ..BLANK
 };
 
-/// Puts under way at once.
-const CONCURRENCY: usize = 4;
-
 /// How a run opens it.
 pub fn open(services: Arc<Services>) -> Open {
     Open::Sink(Box::new(move |ctx| {
@@ -108,28 +105,28 @@ impl BucketPut {
             counters: ctx.counters.clone(),
         })
     }
+}
 
-    /// What the object holds: one row as it is, several as lines.
-    fn content(&self, rows: &Rows) -> Bytes {
-        let mut content = Vec::new();
-        if self.encodes {
-            json::encode::encode_lines(&rows.columns, &mut content);
-            return content.into();
-        }
-        let payloads = payload(rows);
-        if payloads.len() == 1 {
-            let (from, to) = (payloads.value_offsets()[0], payloads.value_offsets()[1]);
-            let (from, to) = (from as usize, to as usize);
-            return Bytes::from_owner(Shared(payloads.values().slice_with_length(from, to - from)));
-        }
-        for row in payloads.iter().flatten() {
-            content.extend_from_slice(row);
-            if self.lines {
-                content.push(b'\n');
-            }
-        }
-        content.into()
+/// What an object of some rows holds: one row as it is, several as lines where they are `lines`.
+pub(crate) fn content(rows: &Rows, encodes: bool, lines: bool) -> Bytes {
+    let mut content = Vec::new();
+    if encodes {
+        json::encode::encode_lines(&rows.columns, &mut content);
+        return content.into();
     }
+    let payloads = payload(rows);
+    if payloads.len() == 1 {
+        let (from, to) = (payloads.value_offsets()[0], payloads.value_offsets()[1]);
+        let (from, to) = (from as usize, to as usize);
+        return Bytes::from_owner(Shared(payloads.values().slice_with_length(from, to - from)));
+    }
+    for row in payloads.iter().flatten() {
+        content.extend_from_slice(row);
+        if lines {
+            content.push(b'\n');
+        }
+    }
+    content.into()
 }
 
 /// A part of a column, shared.
@@ -144,7 +141,8 @@ impl AsRef<[u8]> for Shared {
 #[async_trait]
 impl Sink for BucketPut {
     fn limits(&self) -> SinkLimits {
-        SinkLimits { whole: true, concurrency: CONCURRENCY, ..SinkLimits::default() }
+        let concurrency = self.services.objects.puts_at_once();
+        SinkLimits { whole: true, concurrency, ..SinkLimits::default() }
     }
 
     async fn write(&self, rows: &Rows) -> Result<Written, Fault> {
@@ -153,7 +151,8 @@ impl Sink for BucketPut {
             Fault::service("object_key", message).help("make it of `batch.time` and `batch.id`")
         })?;
         let key = format!("{}{name}", self.place.prefix);
-        let put = self.services.objects.put(&self.place.bucket, &key, self.content(rows)).await?;
+        let content = content(rows, self.encodes, self.lines);
+        let put = self.services.objects.put(&self.place.bucket, &key, content).await?;
         self.counters.add(
             match put {
                 Put::Stored => "objects",

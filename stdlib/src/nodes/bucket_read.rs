@@ -9,13 +9,15 @@ use async_trait::async_trait;
 use dsl::ast::ResourceKind;
 use dsl::spec::*;
 use dsl::ty::Ty;
+use dsl::value::Value;
 use engine::batch::{Partition, Resume, RowIds};
-use engine::ctx::NodeCtx;
+use engine::ctx::{Clock, NodeCtx};
 use engine::fault::Fault;
 use engine::node::{Read, Source, SourceRows};
 use engine::registry::Open;
 use engine::schema::arrow_schema;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::watch;
 
 /// What the node says of itself.
@@ -29,7 +31,9 @@ has put into a local bucket are found when the run begins, and count as arrived 
 their time of modification.
 
 It ends when all writers of the bucket in this run have ended and it has sent everything; without a
-writer in this run, when it is told to stop.",
+writer in this run, when it is told to stop. Where the writers are a delivery of AWS, which holds
+records for a while, it looks for objects for twice the delivery's `wait` longer (at most 30 seconds
+more than it); what comes later is sent by the next run.",
     kind: NodeKind::Source,
     resource: Some(ResourceKind::Bucket),
     signatures: &["-> object<R>"],
@@ -99,6 +103,30 @@ pub struct BucketRead {
     positions: Positions,
     feeders_ended: watch::Receiver<bool>,
     stopped: bool,
+    clock: Arc<dyn Clock>,
+    /// How long objects may come after the writers have ended.
+    late: Duration,
+    /// When the last of them is due.
+    until_ns: Option<i64>,
+}
+
+/// What a buffered delivery takes beside its own wait, at most.
+const LATE_MAX: Duration = Duration::from_secs(30);
+/// What a delivery without a wait takes.
+const LATE_MIN: Duration = Duration::from_secs(5);
+
+/// How long objects may come after the writers of this run have ended: where a delivery of the
+/// provider buffers what they have written, twice as long as it waits, or some seconds longer.
+fn late(ctx: &NodeCtx) -> Duration {
+    let feeders = ctx.node.fed_by.iter().map(|feeder| &ctx.plan.graph[*feeder]);
+    let deliveries = feeders.filter(|feeder| feeder.op == "delivery.write");
+    let waits = deliveries.filter_map(|delivery| {
+        let binding = ctx.plan.resources[delivery.resource?].binding.as_ref()?;
+        let wait = binding.options.get("wait").and_then(Value::as_duration_ns)?;
+        Some(Duration::from_nanos(wait.unsigned_abs()))
+    });
+    let late = waits.map(|wait| (2 * wait).min(wait + LATE_MAX).max(LATE_MIN));
+    late.max().unwrap_or_default()
 }
 
 impl BucketRead {
@@ -123,7 +151,20 @@ impl BucketRead {
             positions,
             feeders_ended: ctx.feeders_ended.clone(),
             stopped: false,
+            clock: ctx.run.clock.clone(),
+            late: late(ctx),
+            until_ns: None,
         })
+    }
+
+    /// Nothing will be put any more that this run waits for.
+    fn has_ended(&mut self) -> bool {
+        if !*self.feeders_ended.borrow() {
+            return false;
+        }
+        let now_ns = self.clock.now_ns();
+        let late_ns = i64::try_from(self.late.as_nanos()).unwrap_or(i64::MAX);
+        now_ns >= *self.until_ns.get_or_insert(now_ns.saturating_add(late_ns))
     }
 
     fn rows(&self, listed: Listed) -> SourceRows {
@@ -156,7 +197,7 @@ impl Source for BucketRead {
                 return Ok(Read::End);
             }
             // Asked before the listing: what was put before the end is listed after it.
-            let ended_before = *self.feeders_ended.borrow();
+            let ended_before = self.has_ended();
             let mut listed = objects.list(&bucket, &prefix, self.next, OBJECTS_MAX).await?;
             listed.objects.retain(|object| !self.aside.holds(&object.key));
             let moved = listed.next > self.next;

@@ -38,6 +38,7 @@ this run or before; a repetition after a crash counts too, and changes nothing."
         FailureSpec { code: "key_empty", when: "a key is empty" },
         FailureSpec { code: "key_null", when: "a key is null" },
         FailureSpec { code: "key_too_long", when: "a key is over 2,048 bytes" },
+        FailureSpec { code: "number_range", when: "a float is outside of 1E-130 to 9.99E+125" },
         FailureSpec {
             code: "attribute_name",
             when: "a computed name is null, empty, or that of the key",
@@ -169,9 +170,8 @@ fn kept(column: &ArrayRef, good: &BooleanArray) -> ArrayRef {
 
 #[async_trait]
 impl Sink for TableUpsert {
-    /// A large write merges more rows into one item, and waits for the disk once.
     fn limits(&self) -> SinkLimits {
-        SinkLimits { rows_max: 16_384, bytes_max: 16 << 20, ..SinkLimits::default() }
+        self.services.tables.upsert_limits()
     }
 
     async fn write(&self, rows: &Rows) -> Result<Written, Fault> {
@@ -179,7 +179,9 @@ impl Sink for TableUpsert {
         let mut written = Written { refused: worked.faults, ..Written::default() };
         if !worked.rows.is_empty() {
             let done = self.services.tables.upsert(&self.table, worked.upserts).await?;
-            self.counters.add("items", done.items);
+            if let Some(items) = done.items {
+                self.counters.add("items", items);
+            }
             self.counters.add("attributes", done.attributes);
             self.counters.add("replaced", done.replaced);
             written.again = done.again.into_iter().map(|row| worked.rows[row]).collect();

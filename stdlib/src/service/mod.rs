@@ -294,8 +294,8 @@ pub struct Upserts {
 /// What became of an upsert; rows that are not refused are durable.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Upserted {
-    /// Items that did not exist before.
-    pub items: u64,
+    /// Items that did not exist before; `None` where the service does not tell.
+    pub items: Option<u64>,
     /// Attributes that did not exist before.
     pub attributes: u64,
     /// Attributes of rows that took the place of an earlier row's, in this call or before.
@@ -315,6 +315,11 @@ pub trait Tables: Send + Sync {
     /// Merges attributes into items, in order; durable when it returns, except the rows to send
     /// again.
     async fn upsert(&self, table: &str, upserts: Upserts) -> Result<Upserted, Fault>;
+
+    /// What one upsert takes best: a large one merges more rows into one item.
+    fn upsert_limits(&self) -> SinkLimits {
+        SinkLimits { rows_max: 16_384, bytes_max: 16 << 20, ..SinkLimits::default() }
+    }
 }
 
 /// Buffered writes into buckets: many records become one object.

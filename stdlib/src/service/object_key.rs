@@ -1,6 +1,10 @@
 //! What is a key of an object, and what is none: the same for every provider, so that a flow does
 //! on each what it does on the other.
 
+use super::physical_name;
+use dsl::ast::ResourceKind;
+use dsl::plan::{BatchField, Expr, ExprKind, PlanResource, TemplatePart};
+use dsl::ty::Ty;
 use engine::fault::Fault;
 
 /// Refuses what is no key.
@@ -34,4 +38,36 @@ pub fn conflict(bucket: &str, key: &str) -> Fault {
     Fault::service("object_conflict", message).help(
         "make the key unique to its batch, as `{batch.id}` does; or move the other object away",
     )
+}
+
+/// What the names of objects of a type end with.
+pub fn ending(ty: &Ty) -> &'static str {
+    match ty {
+        Ty::Ndjson(_) | Ty::Json(_) => ".ndjson",
+        Ty::Csv(_) => ".csv",
+        Ty::Bytes => "",
+        _ => ".txt",
+    }
+}
+
+/// The names of objects that a provider makes of a delivery or of appends:
+/// `sales-feed-2010-12-01T08-26-00.000000-ID.ndjson`; without the name for appends, whose bucket
+/// has a prefix to tell them apart.
+pub fn template(stored: &PlanResource) -> Expr {
+    let part = |kind: ExprKind, ty: Ty| Expr { kind, ty, span: stored.span };
+    let time = part(ExprKind::Batch(BatchField::Time), Ty::Timestamp);
+    let id = part(ExprKind::Batch(BatchField::Id), Ty::Text);
+    let name = match stored.kind {
+        ResourceKind::Delivery => physical_name(stored).unwrap_or(&stored.name),
+        _ => "",
+    };
+    let dash = if name.is_empty() { "" } else { "-" };
+    let parts = vec![
+        TemplatePart::Text(format!("{name}{dash}")),
+        TemplatePart::Hole(time, Some("%Y-%m-%dT%H-%M-%S%.6f".into())),
+        TemplatePart::Text("-".into()),
+        TemplatePart::Hole(id, None),
+        TemplatePart::Text(ending(&stored.ty).into()),
+    ];
+    part(ExprKind::Template(parts), Ty::Text)
 }

@@ -94,7 +94,8 @@ impl Cutter {
             count: 0,
             size: 0,
         });
-        open.end = row.end;
+        open.first = open.first.min(row.first);
+        open.end = open.end.max(row.end);
         open.count += 1;
         open.size += row.bytes;
         let full = open.count >= self.limits.max || open.size >= self.limits.size;

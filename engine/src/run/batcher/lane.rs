@@ -14,6 +14,9 @@ pub(crate) struct Lane {
     partition: Arc<Partition>,
     /// The source replays: batches must come out the same, so cuts by the clock are recorded.
     pub tracked: bool,
+    /// Rows may come in any order, and those of an earlier run need not come again (failures): no
+    /// batch waits for its recorded end.
+    any_order: bool,
     cutter: Cutter,
     parts: Vec<Batch>,
     /// When the first row of the open batch came in.
@@ -44,7 +47,14 @@ impl Lane {
         let tag = partition.id[..4].iter().map(|byte| format!("{byte:02x}")).collect();
         let cutter = Cutter::new(limits, left.anchor, left.cuts).tagged((!alone).then_some(tag));
         let tracked = origin.is_some_and(|origin| origin.facts.replays);
-        Lane { node, partition, tracked, cutter, parts: Vec::new(), opened_ns: None, next: 0 }
+        let (parts, opened_ns, next) = (Vec::new(), None, 0);
+        Lane { node, partition, tracked, any_order: false, cutter, parts, opened_ns, next }
+    }
+
+    /// Takes rows in any order, where the node was told so.
+    pub fn in_any_order(mut self, any_order: bool) -> Lane {
+        self.any_order = any_order;
+        self
     }
 
     pub fn partition(&self) -> &Arc<Partition> {
@@ -58,7 +68,7 @@ impl Lane {
 
     /// Since when the clock may count for the open batch.
     pub fn waits_since_ns(&self) -> Option<i64> {
-        self.opened_ns.filter(|_| !self.cutter.is_bound())
+        self.opened_ns.filter(|_| self.any_order || !self.cutter.is_bound())
     }
 
     /// Adds rows of the lane's partition.
@@ -105,7 +115,7 @@ impl Lane {
     /// Closes the open batch by the clock: its end, and the batch. Not while an earlier run has
     /// said where it ends, unless the rows up to there can not come any more.
     pub fn close(&mut self, input_ended: bool) -> Option<(u64, Batch)> {
-        if self.cutter.is_bound() && !input_ended {
+        if self.cutter.is_bound() && !input_ended && !self.any_order {
             return None;
         }
         let closed = self.cutter.close()?;
@@ -125,12 +135,12 @@ impl Lane {
     }
 
     fn follow(&mut self, row: &CutRow) -> Result<(), Fault> {
-        if self.tracked && row.first < self.next {
+        if self.tracked && row.first < self.next && !self.any_order {
             let (name, seq, next) = (&self.partition.name, row.first, self.next);
             let message = format!("row {seq} of `{name}` came when row {next} or later was due");
             return Err(Fault::service("row_order", message));
         }
-        self.next = row.end;
+        self.next = self.next.max(row.end);
         Ok(())
     }
 }

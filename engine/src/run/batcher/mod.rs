@@ -44,11 +44,21 @@ pub(crate) struct Batcher {
     pub limits: CutLimits,
     /// How long the first row may wait.
     pub wait: Option<Duration>,
+    /// Rows may come in any order.
+    pub any_order: bool,
     pub inlet: Inlet,
     pub out: Outlet,
     pub log: Arc<CutLog>,
     pub ctx: Ctx,
     pub control: Arc<Control>,
+}
+
+/// An option of hidden `batch` nodes: rows may come in any order.
+const ANY_ORDER: &str = "any_order";
+
+/// Whether a `batch` node takes rows in any order.
+pub(crate) fn any_order(node: &PlanNode) -> bool {
+    node.options.get(ANY_ORDER).and_then(Value::as_bool).unwrap_or(false)
 }
 
 /// The limits and the wait that a `batch` node was given.
@@ -204,7 +214,10 @@ impl Batcher {
 
     async fn open(&self, first: &Batch) -> Result<Lane, Fault> {
         let facts = first.ack.origins().next().map(|origin| origin.facts).unwrap_or_default();
-        let lane = |entry| Lane::new(self.node.index.index(), self.limits, first, entry);
+        let lane = |entry| {
+            let lane = Lane::new(self.node.index.index(), self.limits, first, entry);
+            lane.in_any_order(self.any_order)
+        };
         if !facts.replays {
             return Ok(lane(Entry::default()));
         }

@@ -4,14 +4,16 @@
 //! roles); the profile of the `.flow` file may say `region` and `endpoint`. Each call is tried
 //! once: retries are the business of the engine's drivers, which count them.
 
+mod appends;
 pub mod clients;
+pub mod delivery;
 pub mod errors;
 pub mod event_id;
 pub mod inspect;
-mod missing;
 pub mod objects;
 pub mod state;
 pub mod streams;
+pub mod tables;
 #[cfg(test)]
 pub mod testing;
 pub mod tried;
@@ -20,19 +22,20 @@ pub mod warehouse;
 
 use crate::service::{Opened, Services};
 use clients::Clients;
+use delivery::AwsDelivery;
 use dsl::plan::Plan;
 use engine::ctx::Clock;
 use engine::fault::Fault;
-use missing::Missing;
 use objects::{AwsObjects, Sizes};
 use state::StateTable;
 use std::sync::Arc;
 use streams::AwsStreams;
+use tables::AwsTables;
 use warehouse::AwsWarehouse;
 
 /// Adds to a plan what AWS has no service for.
 pub fn prepare(plan: &mut Plan) {
-    let _ = plan;
+    appends::add_batches(plan);
 }
 
 /// Opens the services for one run.
@@ -47,8 +50,8 @@ pub async fn open(plan: &Plan, clock: Arc<dyn Clock>) -> Result<Opened, Fault> {
     let services = Services {
         streams: Arc::new(AwsStreams::new(plan, &clients)?),
         objects: Arc::new(objects),
-        tables: Arc::new(Missing),
-        delivery: Arc::new(Missing),
+        tables: Arc::new(AwsTables::new(&clients)),
+        delivery: Arc::new(AwsDelivery::new(&clients, plan)),
         warehouse: Arc::new(AwsWarehouse::open(plan, &clients)?),
     };
     Ok(Opened { services: Arc::new(services), checkpoints, held: Box::new(clients) })

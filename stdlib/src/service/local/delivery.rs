@@ -8,11 +8,11 @@
 pub mod read;
 
 use super::streams::{LocalStreams, append_stream, delivery_stream};
+use crate::service::object_key;
 use crate::service::{Appended, BucketPlace, Delivery, Records, Streams, physical_name};
 use async_trait::async_trait;
 use dsl::ast::{Guarantee, ResourceKind};
-use dsl::plan::{BatchField, Expr, ExprKind, Plan, PlanEdge, PlanFlow, PlanNode, PlanResource};
-use dsl::plan::{Port, TemplatePart};
+use dsl::plan::{Plan, PlanEdge, PlanFlow, PlanNode, PlanResource, Port};
 use dsl::spec::NodeKind;
 use dsl::ty::Ty;
 use dsl::value::Value;
@@ -117,7 +117,7 @@ fn add_flow(
     };
     let name = stored.name.clone();
     let separator = if stored.ty == Ty::Bytes { "" } else { "\n" };
-    let key = key_template(stored);
+    let key = object_key::template(stored);
     plan.flows.push(PlanFlow {
         name: stream.to_owned(),
         doc: None,
@@ -179,33 +179,6 @@ fn buffer(delivery: &PlanResource) -> (u64, i64) {
     let size = option("size").and_then(Value::as_size).unwrap_or(SIZE_BYTES);
     let wait = option("wait").and_then(Value::as_duration_ns).unwrap_or(WAIT_NS);
     (size, wait)
-}
-
-/// `sales-feed-2010-12-01T08-26-00.000000-ID.ndjson`; without the name for appends, whose bucket
-/// has a prefix to tell them apart.
-fn key_template(stored: &PlanResource) -> Expr {
-    let part = |kind: ExprKind, ty: Ty| Expr { kind, ty, span: stored.span };
-    let time = part(ExprKind::Batch(BatchField::Time), Ty::Timestamp);
-    let id = part(ExprKind::Batch(BatchField::Id), Ty::Text);
-    let end = match &stored.ty {
-        Ty::Ndjson(_) | Ty::Json(_) => ".ndjson",
-        Ty::Csv(_) => ".csv",
-        Ty::Bytes => "",
-        _ => ".txt",
-    };
-    let name = match stored.kind {
-        ResourceKind::Delivery => physical_name(stored).unwrap_or(&stored.name),
-        _ => "",
-    };
-    let dash = if name.is_empty() { "" } else { "-" };
-    let parts = vec![
-        TemplatePart::Text(format!("{name}{dash}")),
-        TemplatePart::Hole(time, Some("%Y-%m-%dT%H-%M-%S%.6f".into())),
-        TemplatePart::Text("-".into()),
-        TemplatePart::Hole(id, None),
-        TemplatePart::Text(end.into()),
-    ];
-    part(ExprKind::Template(parts), Ty::Text)
 }
 
 #[cfg(test)]

@@ -46,7 +46,7 @@ fn merge(
         refused: Vec::new(),
         order: Vec::new(),
         json: Vec::new(),
-        done: Upserted::default(),
+        done: Upserted { items: Some(0), ..Upserted::default() },
     };
     for runs in rows.runs.chunk_by(|a, b| a.key == b.key) {
         merge.item(runs)?;
@@ -166,7 +166,8 @@ impl<'a> Merge<'a> {
             insert.raw_execute()?;
         }
         self.order = order;
-        self.done.items += u64::from(!stored.is_there);
+        let items = self.done.items.unwrap_or(0);
+        self.done.items = Some(items + u64::from(!stored.is_there));
         self.statements.insert_item.execute((key, bytes as i64)).map(|_| ())
     }
 }
