@@ -2,7 +2,8 @@
 
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_config::{BehaviorVersion, ConfigLoader, Region, SdkConfig};
+use aws_sdk_dynamodb::config::Credentials;
 use aws_smithy_http_client::tls::{Provider as Tls, rustls_provider::CryptoMode};
 use dsl::plan::Provider;
 use engine::fault::Fault;
@@ -36,7 +37,23 @@ impl Clients {
     /// # Errors
     /// No region is configured.
     pub async fn load(provider: &Provider) -> Result<Clients, Fault> {
-        let config = configuration(provider).await;
+        Clients::of(configuration(provider).load().await)
+    }
+
+    /// The same with this key, whatever is configured: for what stands in for AWS.
+    ///
+    /// # Errors
+    /// No region is configured.
+    pub async fn with_key(
+        provider: &Provider,
+        access_key: &str,
+        secret_key: &str,
+    ) -> Result<Clients, Fault> {
+        let key = Credentials::new(access_key, secret_key, None, None, "given");
+        Clients::of(configuration(provider).credentials_provider(key).load().await)
+    }
+
+    fn of(config: SdkConfig) -> Result<Clients, Fault> {
         let Some(region) = config.region().map(|region| region.as_ref().to_owned()) else {
             let message = "no AWS region is configured";
             return Err(Fault::service("no_region", message).help(
@@ -58,7 +75,7 @@ impl Clients {
     }
 }
 
-async fn configuration(provider: &Provider) -> SdkConfig {
+fn configuration(provider: &Provider) -> ConfigLoader {
     let http = aws_smithy_http_client::Builder::new()
         .tls_provider(Tls::Rustls(CryptoMode::Ring))
         .build_https();
@@ -74,5 +91,5 @@ async fn configuration(provider: &Provider) -> SdkConfig {
     if let Some(endpoint) = &provider.endpoint {
         loader = loader.endpoint_url(endpoint);
     }
-    loader.load().await
+    loader
 }

@@ -160,7 +160,7 @@ mod tests {
         assert_eq!(all(ints), [number("-9223372036854775808"), number("0")]);
         let floats = all(Float64Array::from(vec![0.1, 2.0, 1e125, 1e126, -1e-131, f64::NAN]));
         assert_eq!(floats[..2], [number("0.1"), number("2.0")]);
-        assert!(floats[2].is_ok() && floats[3..].iter().all(Result::is_err));
+        assert!(floats[2].is_ok() && floats[3..].iter().all(Result::is_err), "{floats:?}");
     }
 
     #[test]
