@@ -11,8 +11,8 @@ use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use std::collections::HashMap;
 
-/// The largest number that DynamoDB holds.
-const FLOAT_MAX: f64 = 9.999_999_999_999_999e125;
+/// Numbers are smaller.
+const FLOAT_END: f64 = 1e126;
 /// The smallest number over zero that it holds.
 const FLOAT_MIN: f64 = 1e-130;
 
@@ -90,8 +90,8 @@ impl<'a> Values<'a> {
             Kind::Number(writer) => AttributeValue::N(json(writer, row)),
             Kind::Float(writer, values) => {
                 let size = values[row].abs();
-                if !size.is_finite() || size > FLOAT_MAX || (size != 0.0 && size < FLOAT_MIN) {
-                    return Err(format!("Number overflow: {} is out of range", values[row]));
+                if !size.is_finite() || size >= FLOAT_END || (size != 0.0 && size < FLOAT_MIN) {
+                    return Err(format!("Number overflow: {:e} is out of range", values[row]));
                 }
                 AttributeValue::N(json(writer, row))
             }
