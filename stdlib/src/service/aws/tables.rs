@@ -181,13 +181,11 @@ impl Call<'_> {
         let bytes: usize = wanted.iter().map(|each| each.bytes).sum();
         if bytes > self.item_bytes_max {
             let max = self.item_bytes_max;
-            return Err(Failed::Refused(
-                "item_too_large",
-                format!(
-                    "Item size to update has exceeded the maximum allowed size (its attributes have \
+            let message = format!(
+                "Item size to update has exceeded the maximum allowed size (its attributes have \
                  {bytes} bytes, {max} are allowed)"
-                ),
-            ));
+            );
+            return Err(Failed::Refused("item_too_large", message));
         }
         let key = self.writer.key(slots[0]).map_err(unheld)?;
         let mut before = 0;
