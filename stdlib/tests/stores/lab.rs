@@ -59,6 +59,32 @@ impl Lab {
         create.send().await.unwrap();
     }
 
+    /// Makes a bucket.
+    pub async fn make_bucket(&self, name: &str) {
+        use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
+        let place = CreateBucketConfiguration::builder();
+        let place = place.location_constraint(BucketLocationConstraint::EuCentral1).build();
+        let create = self.clients.s3.create_bucket().bucket(name);
+        create.create_bucket_configuration(place).send().await.unwrap();
+    }
+
+    /// How many uploads in parts are neither completed nor aborted.
+    pub async fn uploads(&self, bucket: &str) -> usize {
+        let list = self.clients.s3.list_multipart_uploads().bucket(bucket).send().await.unwrap();
+        list.uploads().len()
+    }
+
+    /// Keys that one page of a listing has at most.
+    pub fn objects_page(&self, objects_page: usize) {
+        let settings = awsfront::Settings { objects_page, ..self.front.shared.settings() };
+        self.front.shared.set_settings(settings);
+    }
+
+    /// Moves the front's clock.
+    pub fn advance(&self, ms: i64) {
+        self.front.shared.clock.advance(ms);
+    }
+
     /// From now on calls fail by these rules.
     pub fn rules(&self, rules: Value) {
         self.front.shared.rules.set(rules.to_string().as_bytes()).unwrap();

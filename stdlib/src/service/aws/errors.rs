@@ -42,6 +42,7 @@ const TRANSIENT: &[&str] = &[
     "OperationAborted",
     "TransactionConflictException",
     "TransactionConflict",
+    "ReplicatedWriteConflictException",
 ];
 
 /// Never passes by itself, and what to do about it.
@@ -142,7 +143,8 @@ pub fn answered(what: &str, status: u16, code: &str, message: Option<&str>) -> F
         _ if known(THROTTLES) => FaultClass::Throttle,
         429 => FaultClass::Throttle,
         _ if known(TRANSIENT) => FaultClass::Transient,
-        500.. | 0 => FaultClass::Transient,
+        // An answer that began well has an error of the service in its body.
+        500.. | ..400 => FaultClass::Transient,
         _ => FaultClass::Service,
     };
     Fault { class, ..Fault::service(name, message) }
