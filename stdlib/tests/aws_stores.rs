@@ -6,6 +6,7 @@ mod stores {
 
     mod delivery;
     mod objects;
+    mod runs;
     mod state;
     mod tables;
 }

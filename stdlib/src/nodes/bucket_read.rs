@@ -16,6 +16,7 @@ use engine::fault::Fault;
 use engine::node::{Read, Source, SourceRows};
 use engine::registry::Open;
 use engine::schema::arrow_schema;
+use futures::future::BoxFuture;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -167,6 +168,13 @@ impl BucketRead {
         now_ns >= *self.until_ns.get_or_insert(now_ns.saturating_add(late_ns))
     }
 
+    /// Waits until the last objects are due.
+    fn due(&self) -> BoxFuture<'static, ()> {
+        let Some(until_ns) = self.until_ns else { return Box::pin(std::future::pending()) };
+        let left_ns = until_ns.saturating_sub(self.clock.now_ns()).max(0);
+        self.clock.sleep(Duration::from_nanos(left_ns.unsigned_abs()))
+    }
+
     fn rows(&self, listed: Listed) -> SourceRows {
         let objects = &listed.objects;
         let mut ids = RowIds::empty(self.partition.clone());
@@ -211,9 +219,11 @@ impl Source for BucketRead {
             if ended_before {
                 return Ok(Read::End);
             }
+            let due = self.due();
             tokio::select! {
                 arrived = objects.arrived(&bucket, self.next) => arrived?,
                 () = ended(&mut self.feeders_ended) => {}
+                () = due => {}
             }
         }
     }
@@ -234,5 +244,72 @@ impl Source for BucketRead {
 
     fn one_partition(&self) -> bool {
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service::local;
+    use dsl::plan::{Binding, PlanResource};
+    use engine::ctx::SystemClock;
+    use engine::testing;
+    use std::collections::BTreeMap;
+
+    fn resource(kind: ResourceKind, service: &str, wait: Option<i64>) -> PlanResource {
+        let options = wait.map(|wait| ("wait".to_owned(), Value::Duration(wait)));
+        let options: BTreeMap<String, Value> = options.into_iter().collect();
+        let (name, service) = (service.to_owned(), service.to_owned());
+        PlanResource {
+            name: name.clone(),
+            kind,
+            ty: Ty::Ndjson(Box::new(Ty::failure())),
+            key: Vec::new(),
+            into: (kind == ResourceKind::Delivery).then_some(0),
+            binding: Some(Binding { service, name, options }),
+            span: Default::default(),
+        }
+    }
+
+    /// A reader of the bucket that a delivery of the provider fills, which waits for a minute.
+    fn fed_by_a_delivery() -> dsl::plan::Plan {
+        let mut plan = testing::plan(vec![
+            resource(ResourceKind::Bucket, "s3", None),
+            resource(ResourceKind::Delivery, "firehose", Some(60_000_000_000)),
+        ]);
+        let node = |op: &str, kind, resource| dsl::plan::PlanNode {
+            resource: Some(resource),
+            ..testing::plan_node(op, kind, None, None)
+        };
+        let write = plan.graph.add_node(node("delivery.write", NodeKind::Sink, 1));
+        let mut read = node("bucket.read", NodeKind::Source, 0);
+        read.fed_by = vec![write];
+        read.options.insert("prefix".into(), Value::Text(String::new()));
+        plan.graph.add_node(read);
+        plan
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_delivery_still_holds_is_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let plan = Arc::new(fed_by_a_delivery());
+        let opened = local::open(dir.path(), &plan, clock.clone()).unwrap();
+        let run = engine::ctx::Ctx { clock: clock.clone(), ..testing::ctx() };
+        let reader = petgraph::graph::NodeIndex::new(1);
+        let (ctx, feeders) = testing::fed(testing::node_ctx_in(&run, &plan, reader));
+        let mut read = BucketRead::open(&ctx, opened.services.clone()).await.unwrap();
+        assert_eq!(read.late, Duration::from_secs(90));
+        feeders.send_replace(true);
+        let began_ns = clock.now_ns();
+        let objects = opened.services.objects.clone();
+        let late = async {
+            clock.sleep(Duration::from_secs(70)).await;
+            objects.put("s3", "late", "x".into()).await.unwrap();
+        };
+        let (first, _) = futures::join!(read.read(), late);
+        assert!(matches!(first, Ok(Read::Rows(_))));
+        assert!(matches!(read.read().await, Ok(Read::End)));
+        assert_eq!((clock.now_ns() - began_ns) / 1_000_000_000, 90);
     }
 }

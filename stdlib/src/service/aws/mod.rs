@@ -41,9 +41,21 @@ pub fn prepare(plan: &mut Plan) {
 /// Opens the services for one run.
 ///
 /// # Errors
-/// No region is known; a table's type has no columns in the warehouse.
+/// No region is known; the state cannot be read; a table's type has no columns in the warehouse.
 pub async fn open(plan: &Plan, clock: Arc<dyn Clock>) -> Result<Opened, Fault> {
     let clients = Clients::load(&plan.provider).await?;
+    open_with(plan, clients, clock).await
+}
+
+/// The same with clients that are there.
+///
+/// # Errors
+/// The state cannot be read; a table's type has no columns in the warehouse.
+pub async fn open_with(
+    plan: &Plan,
+    clients: Clients,
+    clock: Arc<dyn Clock>,
+) -> Result<Opened, Fault> {
     let checkpoints = Arc::new(StateTable::new(clients.dynamodb.clone(), plan, clock.clone()));
     let (state, sizes) = (checkpoints.clone(), Sizes::default());
     let objects = AwsObjects::open(&clients, plan, state, clock, sizes).await?;
