@@ -29,8 +29,9 @@ flow read : at_least_once {
 }
 "#;
 
+const ORDERS: &str = "id,amount\na1,2.50\na2,ten\na3,7\na4,many\n";
+
 fn plan(lab: &Lab, dir: &Path) -> Plan {
-    std::fs::write(dir.join("orders.csv"), "id,amount\na1,2.50\na2,ten\na3,7\na4,many\n").unwrap();
     let mut files = SourceMap::default();
     let root = files.add(dir.join("shop.flow").display().to_string(), FLOW);
     let request = Request { run: true, profile: Some("aws".into()), ..Request::default() };
@@ -69,6 +70,7 @@ async fn objects(lab: &Lab) -> Vec<(String, Vec<Value>)> {
 async fn appends_become_objects_whose_names_stay() {
     let (lab, dir) = (Lab::new().await, tempfile::tempdir().unwrap());
     lab.make_bucket("lake").await;
+    std::fs::write(dir.path().join("orders.csv"), ORDERS).unwrap();
     // The first answers are lost, so each object is put again.
     lab.rules(json!([
         rule("s3", "PutObject", 1, json!("lose_reply")),

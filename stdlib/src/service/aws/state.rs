@@ -23,8 +23,8 @@ use tokio::sync::oneshot;
 
 /// The key attribute of the table, as KCL names it.
 pub const KEY: &str = "leaseKey";
-/// How often a read is tried again that a fault has broken off.
-const TRIES: u32 = 8;
+/// How often a call is tried again that a fault has broken off, before its caller is told.
+const TRIES: u32 = 5;
 
 /// The checkpoints of one plan.
 pub struct StateTable {
@@ -109,13 +109,10 @@ impl Checkpoints for StateTable {
     async fn load(&self, key: &str) -> Result<Option<Vec<u8>>, Fault> {
         let mut tries = 0;
         loop {
-            let fault = match self.shared.load(key).await {
-                Err(fault) if fault.class != FaultClass::Service && tries < TRIES => fault,
-                done => return done,
-            };
-            tries += 1;
-            let wait = Duration::from_millis(fastrand::u64(0..=50 << tries));
-            self.shared.clock.sleep(wait.max(fault.retry_after.unwrap_or_default())).await;
+            match self.shared.load(key).await {
+                Err(fault) => self.shared.wait(&mut tries, fault).await?,
+                loaded => return loaded,
+            }
         }
     }
 
@@ -183,6 +180,26 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Shared {
+    /// Waits before a call is tried again that a fault has broken off: what opens a node needs it,
+    /// and nothing else would try it again.
+    async fn wait(&self, tries: &mut u32, fault: Fault) -> Result<(), Fault> {
+        if fault.class == FaultClass::Service || *tries >= TRIES {
+            return Err(fault);
+        }
+        *tries += 1;
+        let wait = Duration::from_millis(fastrand::u64(0..=50 << *tries));
+        self.clock.sleep(wait.max(fault.retry_after.unwrap_or_default())).await;
+        Ok(())
+    }
+
+    async fn transact_again(&self, transaction: &Transaction) -> Result<(), Fault> {
+        let mut tries = 0;
+        while let Err(fault) = self.transact(transaction).await {
+            self.wait(&mut tries, fault).await?;
+        }
+        Ok(())
+    }
+
     async fn load(&self, key: &str) -> Result<Option<Vec<u8>>, Fault> {
         let Some(first) = self.row(&rows::row_key(key, 0)).await? else { return Ok(None) };
         let parts = first.parts;
@@ -227,24 +244,24 @@ impl Shared {
             let before = done.last().filter(|before| before.is_err()).cloned();
             done.push(match before {
                 Some(failed) => failed,
-                None => self.transact(transaction).await,
+                None => self.transact_again(&transaction).await,
             });
         }
         places.into_iter().map(|place| place.and_then(|place| done[place].clone())).collect()
     }
 
-    async fn transact(&self, transaction: Transaction) -> Result<(), Fault> {
+    async fn transact(&self, transaction: &Transaction) -> Result<(), Fault> {
         let hash = transaction.hash();
         let token = match lock(&self.unknown).take().filter(|(known, _)| *known == hash) {
             Some((_, token)) => token,
             None => format!("{:032x}", fastrand::u128(..)),
         };
         let Transaction { rows, parts } = transaction;
-        let items = rows.into_iter().map(|(key, row)| self.item(key, row));
+        let items = rows.iter().map(|(key, row)| self.item(key, row.as_ref()));
         let write = self.dynamodb.transact_write_items().client_request_token(&token);
         match write.set_transact_items(Some(items.collect())).send().await {
             Ok(_) => {
-                lock(&self.parts).extend(parts);
+                lock(&self.parts).extend(parts.clone());
                 Ok(())
             }
             Err(error) => {
@@ -257,8 +274,8 @@ impl Shared {
         }
     }
 
-    fn item(&self, key: String, row: Option<Row>) -> TransactWriteItem {
-        let key = AttributeValue::S(key);
+    fn item(&self, key: &str, row: Option<&Row>) -> TransactWriteItem {
+        let key = AttributeValue::S(key.to_owned());
         let item = TransactWriteItem::builder();
         let Some(row) = row else {
             let delete = Delete::builder().table_name(&self.table).key(KEY, key).build();
@@ -270,7 +287,7 @@ impl Shared {
                 .item("parts", AttributeValue::N(row.parts.to_string()))
                 .item("hash", AttributeValue::B(Blob::new(hash)));
         }
-        let put = put.item("value", AttributeValue::B(Blob::new(row.value))).build();
+        let put = put.item("value", AttributeValue::B(Blob::new(row.value.clone()))).build();
         item.put(put.expect("it has a table and an item")).build()
     }
 
