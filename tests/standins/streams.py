@@ -195,7 +195,8 @@ def faults():
     fresh(1)
     front("rules", [{"service": "kinesis", "operation": "PutRecords", "seed": 1,
                      "action": {"entries": 0.3, "code": "InternalFailure"}}])
-    answer = KINESIS.put_records(StreamName="s", Records=[{"Data": b"x", "PartitionKey": "k"}] * 100)
+    entries = [{"Data": b"x", "PartitionKey": "k"}] * 100
+    answer = KINESIS.put_records(StreamName="s", Records=entries)
     assert 10 < answer["FailedRecordCount"] < 50
     for cut, kept in [("lose_reply", 1), ("drop_request", 0), ("reset", 0)]:
         before = len(read("shardId-000000000000")[0])

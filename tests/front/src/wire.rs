@@ -3,11 +3,24 @@
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use crate::request::{Request, Response};
+use crate::request::{Request, Response, Tally};
+use crate::service_error::ServiceError;
 
 /// An answer in JSON, of the version the request came in.
 pub fn json_reply(request: &Request, body: &Value) -> Response {
     Response::new(200, body.to_string()).header("content-type", json_type(request))
+}
+
+/// The answer to a call that writes one entry, which the counters are told.
+pub fn one_entry(request: &Request, result: Result<Value, ServiceError>) -> Response {
+    match result {
+        Ok(body) => json_reply(request, &body).tallied(Tally { entries: 1, ..Tally::default() }),
+        Err(error) => {
+            let reply = error.reply(request);
+            let tally = Tally { entries: 1, entries_failed: 1, ..reply.tally };
+            reply.tallied(tally)
+        }
+    }
 }
 
 fn json_type(request: &Request) -> &'static str {

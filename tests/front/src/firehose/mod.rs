@@ -66,7 +66,10 @@ impl Service for Firehose {
                 let reply = Inner::put_record_batch(inner, request, faults);
                 return reply.unwrap_or_else(|error| error.reply(request));
             }
-            "PutRecord" => Inner::put_record(inner, request, faults),
+            "PutRecord" => {
+                let result = Inner::put_record(inner, request, faults);
+                return wire::one_entry(request, result);
+            }
             "CreateDeliveryStream" => input().and_then(|input| inner.create(request, input)),
             "DescribeDeliveryStream" => input().and_then(|input| inner.describe(request, input)),
             "DeleteDeliveryStream" => input().and_then(|input| inner.delete(request, input)),

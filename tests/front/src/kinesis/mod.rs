@@ -123,7 +123,10 @@ impl Service for Kinesis {
                 let reply = Inner::subscribe(inner, request);
                 return reply.unwrap_or_else(|error| error.reply(request));
             }
-            "PutRecord" => inner.put_record(request, faults),
+            "PutRecord" => {
+                let result = inner.put_record(request, faults);
+                return wire::one_entry(request, result);
+            }
             "GetShardIterator" => inner.shard_iterator(request),
             _ => inner.manage(request),
         };

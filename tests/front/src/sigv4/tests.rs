@@ -131,3 +131,57 @@ fn signed_chunks_are_checked() {
     assert_eq!(decode(body.clone()).expect("decoded").0, "hello");
     assert!(decode(body.replace("hello", "hellO")).is_err());
 }
+
+/// The signing key of AWS's examples of chunked uploads.
+fn example_key() -> [u8; 32] {
+    let day = keyed(b"AWS4wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", b"20130524");
+    let service = keyed(&keyed(&day, b"us-east-1"), b"s3");
+    keyed(&service, b"aws4_request")
+}
+
+/// AWS's example body, 66,560 times `a` in two chunks, with these signatures of the chunks.
+fn example_body(signatures: [&str; 3], trailer: &str) -> Bytes {
+    let [first, second, last] = signatures;
+    let (large, small) = ("a".repeat(65_536), "a".repeat(1_024));
+    Bytes::from(format!(
+        "10000;chunk-signature={first}\r\n{large}\r\n400;chunk-signature={second}\r\n{small}\r\n\
+         0;chunk-signature={last}\r\n{trailer}\r\n"
+    ))
+}
+
+#[test]
+fn aws_own_chunks_verify() {
+    let key = example_key();
+    let of = |seed| chunked::Signing {
+        key: &key,
+        date: "20130524T000000Z",
+        scope: "20130524/us-east-1/s3/aws4_request",
+        seed,
+    };
+    let seed = "4f232c4386841ef735655705268965c44a0e4690baa4adea153f7db9fa80a0a9";
+    let signatures = [
+        "ad80c730a21e5b8d04586a2213dd63b9a0e99e0e2307b0ade35a65485a288648",
+        "0055627c9e194cb4542bae2aa5492e3c1575bbb81b612b7d234b86a503ef5497",
+        "b6c6ea8a5354eaf15b3cb7646744f4275b71ea724fed81ceb9323e279d449df9",
+    ];
+    let body = example_body(signatures, "");
+    let kind = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD";
+    let (bytes, _) = chunked::decode(kind, &body, "66560", "", &of(seed)).expect("decoded");
+    assert_eq!(bytes.len(), 66_560);
+    let seed = "106e2a8a18243abcf37539882f36619c00e2dfc72633413f02d3b74544bfeb8e";
+    let signatures = [
+        "b474d8862b1487a5145d686f57f013e54db672cee1c953b3010fb58501ef5aa2",
+        "1c1344b170168f8e65b41376b44b20fe354e373826ccbbe2c1d40a8cae51e5c7",
+        "2ca2aba2005185cf7159c6277faf83795951dd77a3a99e6e65d5c9f85863f992",
+    ];
+    let trailer = "x-amz-checksum-crc32c:sOO8/Q==\r\nx-amz-trailer-signature:\
+                   d81f82fc3505edab99d459891051a732e8730629a2e4a59689829ca17fe2e435\r\n";
+    let body = example_body(signatures, trailer);
+    let kind = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER";
+    let names = "x-amz-checksum-crc32c";
+    let (_, trailers) = chunked::decode(kind, &body, "66560", names, &of(seed)).expect("decoded");
+    assert_eq!(trailers, [(names.to_owned(), "sOO8/Q==".to_owned())]);
+    let forged = example_body(signatures, &trailer.replace("sOO8", "sOO9"));
+    let refused = chunked::decode(kind, &forged, "66560", names, &of(seed)).expect_err("forged");
+    assert!(matches!(refused, Refused::Signature(_)));
+}
