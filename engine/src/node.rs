@@ -38,6 +38,12 @@ pub trait Source: Send {
         Ok(())
     }
 
+    /// Nothing more can be read until rows that were read are settled: what gathers rows behind it
+    /// must not wait for more.
+    fn waits_for_settling(&self) -> bool {
+        false
+    }
+
     /// All rows this source will ever send, in any run, are of one partition (a stream with one
     /// shard). Then `batch.id` is first to last sequence number alone; else eight digits of the
     /// partition's id follow, so that no two batches share one.

@@ -17,6 +17,12 @@ impl Counters {
         counts.entry(name).or_default().fetch_add(n, Ordering::Relaxed);
     }
 
+    /// Sets a count to what it is now (`ms behind latest`).
+    pub fn set(&self, name: &'static str, n: u64) {
+        let mut counts = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        counts.entry(name).or_default().store(n, Ordering::Relaxed);
+    }
+
     /// All counts.
     pub fn snapshot(&self) -> BTreeMap<&'static str, u64> {
         let counts = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());

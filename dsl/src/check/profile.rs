@@ -4,7 +4,7 @@ use super::cx::Cx;
 use super::options::{self, Given, Owner, unit_text};
 use super::scope::Scope;
 use super::services::{self, SERVICES, Service};
-use super::{consts, decls, suggest};
+use super::{consts, decls, fold, suggest};
 use crate::ast::{Arg, Expr, ExprKind, ProfileBody};
 use crate::plan::{Binding, Provider};
 use crate::problem::Problem;
@@ -212,6 +212,7 @@ fn arguments(cx: &mut Cx, service: &'static Service, span: Span, args: &[Arg]) -
     if service.word == "redshift" {
         where_it_runs(cx, span, &given);
     }
+    begins(cx, service, &given);
     let Some(Value::Text(name)) = given.values.remove("name") else { return None };
     let at = given.spans.get("name").copied().unwrap_or(span);
     if let Some(rule) = quotas::aws().name(service.word)
@@ -240,6 +241,24 @@ fn where_it_runs(cx: &mut Cx, span: Span, given: &Given) {
         };
         let problem = Problem::error("E0204", message, span, "one of them is needed");
         cx.report(problem.help("write `redshift(workgroup: \"analytics\")`"));
+    }
+}
+
+/// `from` of a stream is a place in it (E0308).
+fn begins(cx: &mut Cx, service: &Service, given: &Given) {
+    let (Some(span), Some(from)) = (given.spans.get("from"), given.values.get("from")) else {
+        return;
+    };
+    let Some(from) = from.as_text() else { return };
+    let is_place = matches!(from, "trim_horizon" | "latest")
+        || fold::parse_timestamp(from, "rfc3339", "UTC").is_some();
+    if !is_place {
+        let message = format!("a reader of {} cannot begin with `{from}`", service.title);
+        let problem = Problem::error("E0308", message, *span, "not a place in a stream");
+        cx.report(problem.help(
+            "write `from: \"trim_horizon\"` (the oldest record), `\"latest\"`, or a time such as \
+             `\"2026-01-01T00:00:00Z\"`",
+        ));
     }
 }
 

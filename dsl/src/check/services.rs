@@ -57,6 +57,36 @@ pub(crate) const SERVICES: &[Service] = &[
                 example: "shards: 1",
                 ..OPTION
             },
+            OptionSpec {
+                name: "order",
+                ty: OptionTy::Choice(&["strict", "none"]),
+                doc: "Whether records of one key are stored in order, whatever fails; a stream \
+                      with a key keeps it unless it says `none`.",
+                example: "order: \"strict\"",
+                ..OPTION
+            },
+            OptionSpec {
+                name: "pack",
+                ty: OptionTy::Bool,
+                doc: "Several records travel in one, in the format of the Kinesis Producer \
+                      Library.",
+                example: "pack: true",
+                ..OPTION
+            },
+            OptionSpec {
+                name: "from",
+                doc: "Where a reader without a position begins: `trim_horizon`, `latest` or a \
+                      time.",
+                example: "from: \"latest\"",
+                ..OPTION
+            },
+            OptionSpec {
+                name: "fan_out",
+                ty: OptionTy::Bool,
+                doc: "Each reader has a throughput of its own (enhanced fan-out).",
+                example: "fan_out: true",
+                ..OPTION
+            },
         ],
         limits: &[],
         example: "{} = kinesis(\"{}\", shards: 1)",

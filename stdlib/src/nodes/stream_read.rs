@@ -157,6 +157,10 @@ impl Source for StreamRead {
         self.reader.close().await
     }
 
+    fn waits_for_settling(&self) -> bool {
+        self.reader.waits_for_settling()
+    }
+
     fn one_partition(&self) -> bool {
         self.reader.one_shard()
     }

@@ -174,6 +174,12 @@ pub trait StreamReader: Send {
         false
     }
 
+    /// Nothing more can be given until rows that were given are committed: children of a shard
+    /// that has ended wait for them.
+    fn waits_for_settling(&self) -> bool {
+        false
+    }
+
     /// The run is over for this reader: lets go what it holds. Everything is committed.
     async fn close(&mut self) -> Result<(), Fault> {
         Ok(())

@@ -113,7 +113,8 @@ impl SourceDriver {
             && !state.sending.is_set()
             && !state.pause.is_set()
             && self.settling.in_flight_rows() < self.in_flight_rows_max(state);
-        let stands = !state.ended && !state.sending.is_set() && !reads && !state.pause.is_set();
+        let waits = !reads || (!state.broken && self.source.waits_for_settling());
+        let stands = !state.ended && !state.sending.is_set() && waits && !state.pause.is_set();
         match stands {
             true if !state.stall.is_set() => state.stall.set(self.ctx.clock.sleep(STALL_AFTER)),
             true => (),

@@ -10,6 +10,7 @@ pub mod delivery;
 pub mod errors;
 pub mod event_id;
 pub mod inspect;
+pub mod leases;
 pub mod objects;
 pub mod state;
 pub mod streams;

@@ -5,7 +5,9 @@ use crate::service::aws::errors::fault;
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::types::Shard;
 use engine::fault::{Fault, FaultClass};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 use tokio::sync::OnceCell;
 
 /// Shards of one page of a listing at most.
@@ -19,6 +21,8 @@ pub struct Stream {
     client: Client,
     facts: OnceCell<Facts>,
     map: RwLock<Option<Arc<ShardMap>>>,
+    /// By shard, when it may be read next, nanoseconds since 1970 UTC.
+    turns: Mutex<BTreeMap<String, i64>>,
 }
 
 /// What does not change as long as the stream lives.
@@ -35,7 +39,13 @@ pub struct Facts {
 impl Stream {
     /// A stream, of which nothing is known yet.
     pub fn new(name: &str, client: Client) -> Stream {
-        Stream { name: name.to_owned(), client, facts: OnceCell::new(), map: RwLock::default() }
+        Stream {
+            name: name.to_owned(),
+            client,
+            facts: OnceCell::new(),
+            map: RwLock::default(),
+            turns: Mutex::default(),
+        }
     }
 
     /// The client that it is reached by.
@@ -121,6 +131,15 @@ impl Stream {
             Some(map) => Ok(map),
             None => self.refresh().await,
         }
+    }
+
+    /// How long to wait for a turn to read a shard: all readers of this process share its pace.
+    pub fn turn(&self, shard: &str, now_ns: i64, pace: Duration) -> Duration {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = turns.entry(shard.to_owned()).or_insert(now_ns);
+        let turn = (*next).max(now_ns);
+        *next = turn.saturating_add(i64::try_from(pace.as_nanos()).unwrap_or(i64::MAX));
+        Duration::from_nanos(turn.abs_diff(now_ns))
     }
 
     /// Lists the shards that take records again.

@@ -2,18 +2,24 @@
 //!
 //! **Writing** ([`put`]): records become units ([`units`]: one each, or packed in the format of
 //! [`kpl`]), [`lanes`] says which may be sent, and only failed entries go again.
+//!
+//! **Reading** ([`read`]): parents before children ([`lineage`]), each shard by one worker.
 
 pub mod facts;
 pub mod hash;
 pub mod kpl;
 pub mod lanes;
+pub mod lineage;
 pub mod options;
 pub mod put;
+pub mod read;
 #[cfg(test)]
 mod tests;
 pub mod units;
 
 use crate::service::aws::clients::Clients;
+use crate::service::aws::leases::table::LeaseTable;
+use crate::service::aws::state_table;
 use crate::service::{Appended, Records, StreamReader, Streams};
 use async_trait::async_trait;
 use dsl::plan::Plan;
@@ -22,7 +28,9 @@ use engine::fault::Fault;
 use engine::node::SinkLimits;
 use facts::Stream;
 use options::{Order, StreamOptions};
+use read::AwsReader;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Appends under way at once, where their order is free.
 const CONCURRENCY: usize = 8;
@@ -33,7 +41,11 @@ const APPEND_BYTES: usize = 8 << 20;
 
 /// The streams of a plan, on Kinesis.
 pub struct AwsStreams {
-    streams: BTreeMap<String, (Stream, StreamOptions)>,
+    streams: BTreeMap<String, (Arc<Stream>, StreamOptions)>,
+    dynamodb: aws_sdk_dynamodb::Client,
+    table: String,
+    help: String,
+    worker: String,
 }
 
 impl AwsStreams {
@@ -45,12 +57,18 @@ impl AwsStreams {
         let options = StreamOptions::of(plan)?.into_iter();
         let stream = |(name, options): (String, StreamOptions)| {
             let stream = Stream::new(&name, clients.kinesis.clone());
-            (name, (stream, options))
+            (name, (Arc::new(stream), options))
         };
-        Ok(AwsStreams { streams: options.map(stream).collect() })
+        Ok(AwsStreams {
+            streams: options.map(stream).collect(),
+            dynamodb: clients.dynamodb.clone(),
+            table: state_table(plan),
+            help: format!("`flowc up {} --profile {}` makes it", plan.file, plan.profile),
+            worker: format!("flowc-{}-{:012x}", std::process::id(), fastrand::u64(..1 << 48)),
+        })
     }
 
-    fn stream(&self, name: &str) -> Result<&(Stream, StreamOptions), Fault> {
+    fn stream(&self, name: &str) -> Result<&(Arc<Stream>, StreamOptions), Fault> {
         self.streams
             .get(name)
             .ok_or_else(|| Fault::service("no_stream", format!("no stream `{name}` is bound")))
@@ -65,10 +83,11 @@ impl Streams for AwsStreams {
     }
 
     async fn reader(&self, stream: &str, ctx: &NodeCtx) -> Result<Box<dyn StreamReader>, Fault> {
-        let (stream, _) = self.stream(stream)?;
-        let _ = ctx;
-        let message = format!("cannot read stream `{}`: the reader comes next", stream.name);
-        Err(Fault::service("no_connectors", message))
+        let (stream, options) = self.stream(stream)?;
+        let of = (ctx.node.id.as_str(), stream.name.as_str());
+        let (table, help) = (self.table.clone(), self.help.clone());
+        let table = LeaseTable::new(self.dynamodb.clone(), table, of, self.worker.clone(), help);
+        Ok(Box::new(AwsReader::open(stream.clone(), *options, table, ctx).await?))
     }
 
     /// Where the order of keys is kept, one append at a time, of many rows: they are sent as fast

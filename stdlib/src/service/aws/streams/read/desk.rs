@@ -1,0 +1,390 @@
+//! What the tasks of a reader know together: which shards it holds, how far each is, what failed.
+
+use crate::service::aws::leases::position::Position;
+use crate::service::aws::leases::row::Lease;
+use crate::service::aws::leases::share::EXPIRES_NS;
+use engine::fault::Fault;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
+
+/// For how long after a renewal rows of a shard are handed out.
+const FRESH_NS: i64 = EXPIRES_NS / 3 * 2;
+
+/// The shards of one reader.
+#[derive(Debug)]
+pub struct Desk {
+    state: Mutex<State>,
+    changed: watch::Sender<u64>,
+    /// The coordinator should look at once.
+    pub nudge: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    held: BTreeMap<String, Held>,
+    /// Of all shards ever held, by number.
+    names: Vec<String>,
+    synced: bool,
+    /// Shards that nobody reads, when it was last looked.
+    unread: usize,
+    /// A moment after which all shards of others were still read.
+    others_ns: i64,
+    fault: Option<Fault>,
+    closed: bool,
+}
+
+/// A shard that this reader holds.
+#[derive(Debug)]
+struct Held {
+    counter: u64,
+    renewed_ns: i64,
+    fetch: Option<Task>,
+    /// The number behind the last row that was fetched.
+    fetched: u64,
+    committed: u64,
+    /// The number and the position behind each chunk that was handed out.
+    handed: VecDeque<(u64, Position)>,
+    phase: Phase,
+}
+
+/// Where a shard stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// It is read.
+    Reading,
+    /// It is read, and was empty when nothing more was to be written.
+    Drained,
+    /// It is closed, and all its records are fetched.
+    Ended,
+    /// It is to be let go, and not read any more.
+    Leaving,
+}
+
+/// A task that ends when this is dropped.
+#[derive(Debug)]
+pub struct Task(pub JoinHandle<()>);
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Default for Desk {
+    fn default() -> Desk {
+        Desk { state: Mutex::default(), changed: watch::Sender::new(0), nudge: Notify::new() }
+    }
+}
+
+impl Desk {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change<T>(&self, with: impl FnOnce(&mut State) -> T) -> T {
+        let done = with(&mut self.state());
+        self.changed.send_modify(|count| *count += 1);
+        done
+    }
+
+    /// Tells of every change.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+
+    /// The reader cannot go on.
+    pub fn fail(&self, fault: Fault) {
+        self.change(|state| {
+            state.fault.get_or_insert(fault);
+        });
+    }
+
+    /// Why the reader cannot go on.
+    pub fn fault(&self) -> Option<Fault> {
+        self.state().fault.clone()
+    }
+
+    /// The number of a shard, the same whenever it is held.
+    pub fn number(&self, shard: &str) -> u32 {
+        let mut state = self.state();
+        let known = state.names.iter().position(|name| name == shard);
+        let number = known.unwrap_or_else(|| {
+            state.names.push(shard.to_owned());
+            state.names.len() - 1
+        });
+        number as u32
+    }
+
+    /// A lease was taken by a call that began at that moment.
+    pub fn hold(&self, lease: &Lease, now_ns: i64) {
+        self.change(|state| {
+            let held = Held {
+                counter: lease.counter,
+                renewed_ns: now_ns,
+                fetch: None,
+                fetched: lease.row,
+                committed: lease.row,
+                handed: VecDeque::new(),
+                phase: Phase::Reading,
+            };
+            state.held.insert(lease.shard.clone(), held);
+        });
+    }
+
+    /// Begins the task that reads a shard, as long as the reader is open.
+    pub fn attach(&self, shard: &str, fetch: impl FnOnce() -> Task) {
+        self.change(|state| {
+            if let Some(held) = state.held.get_mut(shard).filter(|_| !state.closed) {
+                held.fetch = Some(fetch());
+            }
+        });
+    }
+
+    /// Whether the shard is held.
+    pub fn holds(&self, shard: &str) -> bool {
+        self.state().held.contains_key(shard)
+    }
+
+    /// The shards that are held.
+    pub fn held(&self) -> Vec<String> {
+        self.state().held.keys().cloned().collect()
+    }
+
+    /// Leases that were last renewed before then, with their counters.
+    pub fn due(&self, before_ns: i64) -> Vec<(String, u64)> {
+        let state = self.state();
+        let due = state.held.iter().filter(|(_, held)| held.renewed_ns < before_ns);
+        due.map(|(shard, held)| (shard.clone(), held.counter)).collect()
+    }
+
+    /// A lease was renewed by a call that began at that moment.
+    pub fn renewed(&self, shard: &str, counter: u64, now_ns: i64) {
+        self.change(|state| {
+            if let Some(held) = state.held.get_mut(shard) {
+                held.counter = counter;
+                held.renewed_ns = held.renewed_ns.max(now_ns);
+            }
+        });
+    }
+
+    /// Whether rows of a shard may be handed out now.
+    pub fn is_fresh(&self, shard: &str, now_ns: i64) -> bool {
+        let state = self.state();
+        let held = state.held.get(shard);
+        held.is_some_and(|held| now_ns.saturating_sub(held.renewed_ns) < FRESH_NS)
+    }
+
+    /// Rows up to a number are on their way. Called together with the sending, so that a task that
+    /// is ended has done both or neither.
+    pub fn fetched(&self, shard: &str, end: u64) {
+        self.change(|state| {
+            if let Some(held) = state.held.get_mut(shard) {
+                held.fetched = end;
+                if held.phase == Phase::Drained {
+                    held.phase = Phase::Reading;
+                }
+            }
+        });
+    }
+
+    /// Rows up to a number are handed out; the last of them stands there.
+    pub fn handed(&self, shard: &str, end: u64, at: Position) {
+        self.change(|state| {
+            if let Some(held) = state.held.get_mut(shard) {
+                held.handed.push_back((end, at));
+            }
+        });
+    }
+
+    /// Where the reader stands when everything before a number is settled, and the shard.
+    pub fn position(&self, number: u32, upto: u64) -> Option<(String, Option<Position>)> {
+        let state = self.state();
+        let shard = state.names.get(number as usize)?.clone();
+        let held = state.held.get(&shard)?;
+        let handed = held.handed.iter().take_while(|(end, _)| *end <= upto);
+        let at = handed.last().map(|(_, at)| at.clone());
+        Some((shard, at))
+    }
+
+    /// A position is stored.
+    pub fn committed(&self, shard: &str, upto: u64) {
+        let is_due = self.change(|state| {
+            let held = state.held.get_mut(shard)?;
+            held.committed = held.committed.max(upto);
+            while held.handed.front().is_some_and(|(end, _)| *end <= upto) {
+                held.handed.pop_front();
+            }
+            let is_through = held.committed >= held.fetched;
+            Some(is_through && matches!(held.phase, Phase::Ended | Phase::Leaving))
+        });
+        if is_due == Some(true) {
+            self.nudge.notify_one();
+        }
+    }
+
+    /// A shard has come to its end, or is empty and nothing more is written.
+    pub fn enter(&self, shard: &str, phase: Phase) {
+        let entered = self.change(|state| {
+            let held = state.held.get_mut(shard)?;
+            if held.phase != Phase::Leaving && held.phase != Phase::Ended {
+                held.phase = phase;
+            }
+            Some(())
+        });
+        if entered.is_some() && phase == Phase::Ended {
+            self.nudge.notify_one();
+        }
+    }
+
+    /// Stops reading so many shards, which will be let go. Those that are on their way already
+    /// count.
+    pub fn leave(&self, shards: usize) {
+        self.change(|state| {
+            let held = state.held.values();
+            let leaving = held.filter(|held| held.phase == Phase::Leaving).count();
+            let reading = state.held.values_mut().rev();
+            let reading =
+                reading.filter(|held| matches!(held.phase, Phase::Reading | Phase::Drained));
+            for held in reading.take(shards.saturating_sub(leaving)) {
+                held.phase = Phase::Leaving;
+                held.fetch = None;
+            }
+        });
+    }
+
+    /// Shards in that phase of which everything fetched is settled, with the number behind it.
+    pub fn through(&self, phase: Phase) -> Vec<(String, u64)> {
+        let state = self.state();
+        let through = state
+            .held
+            .iter()
+            .filter(|(_, held)| held.phase == phase && held.committed >= held.fetched);
+        through.map(|(shard, held)| (shard.clone(), held.committed)).collect()
+    }
+
+    /// A shard is not held any more. Until it was looked again, somebody may have to read it or its
+    /// children.
+    pub fn drop_shard(&self, shard: &str) {
+        self.change(|state| {
+            state.held.remove(shard);
+            state.unread = state.unread.max(1);
+        });
+    }
+
+    /// The rows were looked at: so many shards are read by nobody, and others still read theirs
+    /// after that moment.
+    pub fn synced(&self, unread: usize, others_ns: i64) {
+        self.change(|state| {
+            state.synced = true;
+            state.unread = unread;
+            state.others_ns = others_ns;
+        });
+    }
+
+    /// Every shard of the stream was read by somebody after that moment, and those of this reader
+    /// are empty.
+    pub fn is_drained(&self, asked_ns: i64) -> bool {
+        let state = self.state();
+        let mut held = state.held.values();
+        let are_read = state.synced && state.unread == 0 && state.others_ns >= asked_ns;
+        are_read && held.all(|held| held.phase == Phase::Drained)
+    }
+
+    /// All that is left to read are children of shards whose rows are not settled yet.
+    pub fn waits_for_settling(&self) -> bool {
+        let state = self.state();
+        let waits = |held: &Held| {
+            let handed = held.handed.back().map_or(held.committed, |(end, _)| *end);
+            matches!(held.phase, Phase::Ended | Phase::Leaving)
+                && handed >= held.fetched
+                && held.committed < held.fetched
+        };
+        state.held.values().any(waits)
+    }
+
+    /// Ends the tasks that fetch.
+    pub fn close(&self) {
+        self.change(|state| {
+            state.closed = true;
+            state.held.values_mut().for_each(|held| held.fetch = None);
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service::aws::leases::position::Checkpoint;
+
+    fn at(seq: u64) -> Position {
+        Position::new(&seq.to_string(), 0)
+    }
+
+    fn desk() -> Desk {
+        let desk = Desk::default();
+        for shard in ["a", "b"] {
+            let lease = Lease::new(shard, Checkpoint::TrimHorizon, Vec::new());
+            desk.number(shard);
+            desk.hold(&Lease { counter: 1, ..lease }, 0);
+            desk.attach(shard, || Task(tokio::spawn(async {})));
+        }
+        desk
+    }
+
+    #[tokio::test]
+    async fn a_shard_ends_when_its_rows_are_settled() {
+        let desk = desk();
+        desk.fetched("a", 5);
+        desk.enter("a", Phase::Ended);
+        assert!(desk.through(Phase::Ended).is_empty() && !desk.waits_for_settling());
+        desk.handed("a", 3, at(30));
+        desk.handed("a", 5, at(50));
+        assert!(desk.waits_for_settling());
+        assert_eq!(desk.position(0, 4), Some(("a".into(), Some(at(30)))));
+        desk.committed("a", 4);
+        assert_eq!(desk.position(0, 5), Some(("a".into(), Some(at(50)))));
+        desk.committed("a", 5);
+        assert_eq!(desk.through(Phase::Ended), [("a".into(), 5)]);
+        assert!(!desk.waits_for_settling());
+    }
+
+    #[tokio::test]
+    async fn it_is_drained_when_all_shards_are_and_nobody_else_is_needed() {
+        let desk = desk();
+        ["a", "b"].into_iter().for_each(|shard| desk.enter(shard, Phase::Drained));
+        assert!(!desk.is_drained(0), "nobody has looked yet");
+        desk.synced(1, i64::MAX);
+        assert!(!desk.is_drained(0));
+        desk.synced(0, 7);
+        assert!(desk.is_drained(7) && !desk.is_drained(8), "perhaps another has died meanwhile");
+        desk.fetched("b", 1);
+        assert!(!desk.is_drained(7));
+        desk.enter("b", Phase::Ended);
+        desk.drop_shard("b");
+        assert!(!desk.is_drained(7), "its children are looked for");
+        desk.synced(0, i64::MAX);
+        assert!(desk.is_drained(7));
+    }
+
+    #[tokio::test]
+    async fn who_leaves_is_let_go_once() {
+        let desk = desk();
+        desk.leave(1);
+        desk.leave(1);
+        assert_eq!(desk.through(Phase::Leaving), [("b".into(), 0)]);
+        desk.enter("b", Phase::Drained);
+        assert_eq!(desk.through(Phase::Leaving).len(), 1);
+    }
+
+    #[tokio::test]
+    async fn rows_are_handed_out_while_the_lease_is_fresh() {
+        let desk = desk();
+        assert!(desk.is_fresh("a", FRESH_NS - 1) && !desk.is_fresh("a", FRESH_NS));
+        assert_eq!(desk.due(1), [("a".into(), 1), ("b".into(), 1)]);
+        desk.renewed("a", 2, 7);
+        assert_eq!(desk.due(1), [("b".into(), 1)]);
+        assert!(desk.is_fresh("a", FRESH_NS) && !desk.is_fresh("c", 0));
+    }
+}
