@@ -1,0 +1,95 @@
+//! flows/ecommerce.flow on AWS's services: the strict front, and moto, which others wrote. What
+//! was stored is read back by boto3 and compared with the file, item by item.
+
+#[path = "support/standins.rs"]
+mod standins;
+mod support;
+
+use std::fs;
+use std::process::Command;
+
+use awsfront::Options;
+use support::{Shop, both, flowc};
+
+/// The flows that need neither a delivery nor a warehouse.
+const WITHOUT_WAREHOUSE: [&str; 4] = ["ingest", "gateway", "archive", "dynamo"];
+
+/// The shop with short waits, and the endpoint where one is for everything.
+fn shop(endpoint: Option<&str>) -> Shop {
+    let shop = Shop::sample();
+    let text = fs::read_to_string(shop.flow()).expect("the flow is there");
+    let region = "region     = \"eu-central-1\"";
+    assert!(text.contains(region) && text.contains("wait: 60s"), "the flow has another form");
+    let delivery = "size: 5MiB, wait: 60s)";
+    let with_role = "size: 5MiB, wait: 1s, role: \"arn:aws:iam::123456789012:role/delivery\")";
+    let mut text = text.replace(delivery, with_role).replace("wait: 60s", "wait: 1s");
+    if let Some(endpoint) = endpoint {
+        text = text.replace(region, &format!("{region}\n  endpoint   = \"{endpoint}\""));
+    }
+    fs::write(shop.flow(), text).expect("the flow can be written");
+    shop
+}
+
+/// Runs a command to its end, which must be a good one.
+fn well(command: &mut Command) -> String {
+    let output = command.output().expect("flowc can be started");
+    let text = both(&output);
+    assert!(output.status.success(), "exit {:?}\n{text}", output.status.code());
+    text
+}
+
+/// The comparison; its words on success.
+fn verified(shop: &Shop, arguments: &[&str]) -> String {
+    let csv = shop.csv();
+    let mut all = vec![csv.to_str().expect("a path in UTF-8")];
+    all.extend(arguments);
+    let output = standins::python("tests/aws_verify.py", &all).expect("Python was there");
+    let text = both(&output);
+    assert!(output.status.success(), "the end state differs:\n{text}");
+    text
+}
+
+#[test]
+fn the_shop_runs_on_the_front_twice_with_one_end_state() {
+    let Some(postgres) = standins::postgres() else { return };
+    let options = Options { postgres: Some(postgres.url.clone()), ..Options::default() };
+    let front = standins::front(options);
+    let shop = shop(Some(&front.url));
+    let mut up = flowc();
+    standins::environment(&mut up);
+    well(up.arg("up").arg(shop.flow()).args(["--profile", "aws", "--yes"]));
+    for _ in 0..2 {
+        let mut run = shop.command(&["--profile", "aws"]);
+        standins::environment(&mut run);
+        well(&mut run);
+        let text = verified(&shop, &["--endpoint", &front.url]);
+        assert!(text.contains("warehouse: same"), "{text}");
+    }
+}
+
+/// Runs the flows without a warehouse where each service has its own address.
+fn runs_without_warehouse(kinesis: &str, dynamodb: &str, s3: &str) {
+    let places = ["--kinesis", kinesis, "--dynamodb", dynamodb, "--s3", s3];
+    let output = standins::python("tests/standins/aws_up.py", &places).expect("Python was there");
+    assert!(output.status.success(), "{}", both(&output));
+    let shop = shop(None);
+    let mut checks = vec!["--services", "stream,archive,invoices,customers,quarantine"];
+    checks.extend(places);
+    for _ in 0..2 {
+        let mut arguments = WITHOUT_WAREHOUSE.to_vec();
+        arguments.extend(["--profile", "aws"]);
+        let mut run = shop.command(&arguments);
+        standins::environment(&mut run);
+        run.env("AWS_ENDPOINT_URL_KINESIS", kinesis)
+            .env("AWS_ENDPOINT_URL_DYNAMODB", dynamodb)
+            .env("AWS_ENDPOINT_URL_S3", s3);
+        well(&mut run);
+        verified(&shop, &checks);
+    }
+}
+
+#[test]
+fn the_shop_runs_on_moto() {
+    let Some(moto) = standins::moto() else { return };
+    runs_without_warehouse(&moto.url, &moto.url, &moto.url);
+}
