@@ -31,9 +31,44 @@ flow read : at_least_once {
 
 const ORDERS: &str = "id,amount\na1,2.50\na2,ten\na3,7\na4,many\n";
 
-fn plan(lab: &Lab, dir: &Path) -> Plan {
+/// The two tables of the shop.
+const SHOP: &str = r#"
+type Line = {
+  InvoiceNo: text, StockCode: text, Description: text?, Quantity: int, InvoiceDate: timestamp
+  UnitPrice: decimal(10, 3), CustomerID: text?, Country: text
+}
+type Stock = {
+  Description: text?, Quantity: int, InvoiceDate: timestamp
+  UnitPrice: decimal(10, 3), CustomerID: text?, Country: text
+}
+type Invoice  = { InvoiceNo: text,  [text]: Stock }
+type Customer = { CustomerID: text, [text]: { InvoiceDate: timestamp, Country: text } }
+
+table invoices  : Invoice  key .InvoiceNo
+table customers : Customer key .CustomerID
+
+profile aws {
+  invoices  = dynamodb("invoices")
+  customers = dynamodb("customers")
+}
+
+flow dynamo : at_least_once {
+  let line = file.read("orders.csv")
+    -> csv.decode(encoding: "latin-1", timestamp: "%m/%d/%Y %H:%M", zone: "UTC") as Line
+  line -> invoices.upsert {
+    .InvoiceNo
+    [.StockCode]: { .Description, .Quantity, .InvoiceDate, .UnitPrice, .CustomerID, .Country }
+  }
+  line
+    -> where .CustomerID != null
+    -> customers.upsert { .CustomerID, [.InvoiceNo]: { .InvoiceDate, .Country } }
+  errors -> log
+}
+"#;
+
+fn plan(lab: &Lab, flow: &str, dir: &Path) -> Plan {
     let mut files = SourceMap::default();
-    let root = files.add(dir.join("shop.flow").display().to_string(), FLOW);
+    let root = files.add(dir.join("shop.flow").display().to_string(), flow);
     let request = Request { run: true, profile: Some("aws".into()), ..Request::default() };
     let (plan, problems) = compile(&files, root, &specs(), &request);
     let mut plan = plan.unwrap_or_else(|| panic!("{problems:#?}"));
@@ -42,8 +77,8 @@ fn plan(lab: &Lab, dir: &Path) -> Plan {
     plan
 }
 
-async fn once(lab: &Lab, dir: &Path) -> Report {
-    let plan = plan(lab, dir);
+async fn once(lab: &Lab, flow: &str, dir: &Path) -> Report {
+    let plan = plan(lab, flow, dir);
     let clock = lab.clock.clone();
     let opened = aws::open_with(&plan, lab.clients.clone(), clock.clone()).await.unwrap();
     let checkpoints = opened.checkpoints.clone();
@@ -76,7 +111,7 @@ async fn appends_become_objects_whose_names_stay() {
         rule("s3", "PutObject", 1, json!("lose_reply")),
         rule("dynamodb", "TransactWriteItems", 1, json!("lose_reply")),
     ]));
-    let report = once(&lab, dir.path()).await;
+    let report = once(&lab, FLOW, dir.path()).await;
     assert!(report.errors.is_empty(), "{:?}", report.errors);
     let first = objects(&lab).await;
     let keys: Vec<&str> = first.iter().map(|(key, _)| key.as_str()).collect();
@@ -88,7 +123,30 @@ async fn appends_become_objects_whose_names_stay() {
     let codes: Vec<&Value> = first[1].1.iter().map(|line| &line["node"]).collect();
     assert_eq!(codes, ["read/csv.decode", "read/csv.decode"]);
     // Everything comes once more; the failures have happened at another time.
-    let report = once(&lab, dir.path()).await;
+    let report = once(&lab, FLOW, dir.path()).await;
     assert!(report.errors.is_empty(), "{:?}", report.errors);
     assert_eq!(objects(&lab).await, first);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lines_of_the_shop_take_a_tenth_of_the_updates() {
+    let (lab, dir) = (Lab::new().await, tempfile::tempdir().unwrap());
+    lab.make_table("invoices", "InvoiceNo").await;
+    lab.make_table("customers", "CustomerID").await;
+    let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/../flows/data/online-retail.csv");
+    let sample = std::fs::read(sample).unwrap();
+    let lines = sample.split_inclusive(|byte| *byte == b'\n').take(2_001);
+    std::fs::write(dir.path().join("orders.csv"), lines.collect::<Vec<_>>().concat()).unwrap();
+    lab.rules(json!([{
+        "service": "dynamodb", "operation": "UpdateItem", "probability": 0.05, "seed": 9,
+        "action": "lose_reply",
+    }]));
+    let report = once(&lab, SHOP, dir.path()).await;
+    assert!(report.errors.is_empty(), "{:?}", report.errors);
+    let calls = lab.count("dynamodb.UpdateItem", "calls");
+    assert!(calls <= 400, "{calls} updates for 2,000 lines");
+    for (table, items) in [("invoices", 107), ("customers", 68)] {
+        let scan = lab.clients.dynamodb.scan().table_name(table).send().await.unwrap();
+        assert_eq!(scan.count, items, "{table}");
+    }
 }
