@@ -50,6 +50,17 @@ fn bench(numbers: Numbers, options: &[(&str, Value)], store: Store) -> Bench {
 }
 
 #[tokio::test(start_paused = true)]
+async fn rows_that_the_source_waits_for_do_not_wait_for_more() {
+    let store = Bucket::default().sink(None);
+    let numbers = Numbers { one_by_one: true, ..Numbers::new(&[3, 9, 2]) };
+    let options = [("max", Value::Int(4))];
+    let report = bench(numbers, &options, store.clone()).run().await;
+    assert_eq!(errors(&report), [""; 0]);
+    let sizes: Vec<usize> = store.calls().iter().map(|rows| rows.len()).collect();
+    assert_eq!(sizes, [3, 4, 4, 1, 2]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_first_limit_closes_and_the_rest_leaves_at_the_end() {
     let store = Bucket::default().sink(None);
     let options = [("max", Value::Int(4)), ("size", Value::Size(5))];

@@ -141,6 +141,8 @@ pub struct Numbers {
     pub next_at: Option<tokio::time::Instant>,
     /// Answers, before any rows, in order.
     pub faults: Arc<Mutex<VecDeque<Fault>>>,
+    /// Each read waits until those before it are committed.
+    pub one_by_one: bool,
 }
 
 /// What a run did with a source.
@@ -180,7 +182,12 @@ impl Numbers {
             pause: std::time::Duration::ZERO,
             next_at: None,
             faults: Arc::default(),
+            one_by_one: false,
         }
+    }
+
+    fn is_committed(&self) -> bool {
+        self.seen.committed().unwrap_or(0) >= self.at
     }
 
     pub fn partition(&self) -> Arc<Partition> {
@@ -202,6 +209,9 @@ impl Source for Numbers {
             let at = *self.next_at.get_or_insert_with(|| tokio::time::Instant::now() + pause);
             tokio::time::sleep_until(at).await;
             self.next_at = None;
+        }
+        if self.waits_for_settling() {
+            std::future::pending::<()>().await;
         }
         while let Some(rows) = self.reads.get(self.next).copied() {
             if self.stopped.load(Ordering::Relaxed) {
@@ -258,6 +268,10 @@ impl Source for Numbers {
     async fn close(&mut self) -> Result<(), Fault> {
         self.seen.closed.store(true, Ordering::Relaxed);
         Ok(())
+    }
+
+    fn waits_for_settling(&self) -> bool {
+        self.one_by_one && !self.is_committed()
     }
 
     fn one_partition(&self) -> bool {

@@ -229,8 +229,10 @@ mod tests {
         unpacker
     }
 
-    /// Payloads, numbers, arrivals in ms, the end and the place behind it.
-    fn taken(chunks: &[Chunk]) -> Vec<(Vec<String>, Vec<(u64, i64)>, u64, String)> {
+    /// Payloads, numbers and arrivals in ms, the end and the place behind it.
+    type Taken = (Vec<String>, Vec<(u64, i64)>, u64, String);
+
+    fn taken(chunks: &[Chunk]) -> Vec<Taken> {
         let text = |bytes: Option<&[u8]>| String::from_utf8_lossy(bytes.unwrap()).into_owned();
         chunks
             .iter()
