@@ -20,14 +20,14 @@ use std::path::{Path, PathBuf};
 /// A look into the services of a profile.
 pub struct Inspector {
     place: Place,
-    rows_max: usize,
 }
 
 enum Place {
     /// The directory of a local profile.
     Local { dir: PathBuf, plan: Box<Plan> },
+    /// The services of AWS, and how many rows of a table will be asked for at most.
     #[cfg(feature = "aws")]
-    Aws(Box<crate::service::aws::inspect::AwsInspector>),
+    Aws(Box<crate::service::aws::inspect::AwsInspector>, usize),
 }
 
 /// What a resource holds, as a table that is read row by row.
@@ -57,10 +57,10 @@ impl Inspector {
             return Ok(Inspector::open(Path::new(dir), plan));
         }
         #[cfg(feature = "aws")]
-        return Ok(Inspector {
-            place: Place::Aws(Box::new(crate::service::aws::inspect::AwsInspector::open(plan)?)),
-            rows_max: usize::MAX,
-        });
+        {
+            let aws = crate::service::aws::inspect::AwsInspector::open(plan)?;
+            Ok(Inspector { place: Place::Aws(Box::new(aws), usize::MAX) })
+        }
         #[cfg(not(feature = "aws"))]
         Err(crate::service::no_connectors(plan))
     }
@@ -68,12 +68,21 @@ impl Inspector {
     /// Looks into `dir`; what is not there yet is empty.
     pub fn open(dir: &Path, plan: &Plan) -> Inspector {
         let place = Place::Local { dir: dir.to_owned(), plan: Box::new(plan.clone()) };
-        Inspector { place, rows_max: usize::MAX }
+        Inspector { place }
     }
 
     /// Nobody will ask for more rows of a resource than these.
     pub fn at_most(self, rows_max: usize) -> Inspector {
-        Inspector { rows_max, ..self }
+        let place = match self.place {
+            #[cfg(feature = "aws")]
+            Place::Aws(aws, _) => Place::Aws(aws, rows_max),
+            local => {
+                // Local rows are read as they are asked for.
+                let _ = rows_max;
+                local
+            }
+        };
+        Inspector { place }
     }
 
     /// What a resource holds. Streams: `offset`, `arrival`, `key`, `payload`, shard by shard (with
@@ -87,7 +96,7 @@ impl Inspector {
         let dir = match &self.place {
             Place::Local { dir, .. } => dir,
             #[cfg(feature = "aws")]
-            Place::Aws(aws) => return aws.show(resource, self.rows_max),
+            Place::Aws(aws, rows_max) => return aws.show(resource, *rows_max),
         };
         match resource.kind {
             ResourceKind::Stream => stream::show(dir, physical_name(resource)?, None),
@@ -113,7 +122,7 @@ impl Inspector {
         match &self.place {
             Place::Local { dir, .. } => bucket::object(dir, resource, key),
             #[cfg(feature = "aws")]
-            Place::Aws(aws) => aws.object(resource, key),
+            Place::Aws(aws, _) => aws.object(resource, key),
         }
     }
 
@@ -127,7 +136,7 @@ impl Inspector {
                 local::query(&local::file(dir), &local::seen(plan)?, sql, rows_max)
             }
             #[cfg(feature = "aws")]
-            Place::Aws(aws) => aws.query(sql, rows_max),
+            Place::Aws(aws, _) => aws.query(sql, rows_max),
         }
     }
 }
