@@ -232,6 +232,10 @@ impl Fetch {
         if duplicates > 0 {
             self.with.counters.add("duplicates dropped", duplicates);
         }
+        let foreign = std::mem::take(&mut self.unpacker.foreign);
+        if foreign > 0 {
+            self.with.counters.add("of other shards dropped", foreign);
+        }
         if is_empty && behind_ms == 0 && asked_last && !is_end {
             self.with.desk.enter(&self.shard, Phase::Drained);
         }

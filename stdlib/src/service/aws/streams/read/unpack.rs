@@ -46,6 +46,8 @@ pub struct Unpacker {
     pub window: Window,
     /// Duplicates that were dropped since this was last taken.
     pub duplicates: u64,
+    /// Records of packed ones that belong to other shards, since this was last taken.
+    pub foreign: u64,
     arrival_ns: i64,
 }
 
@@ -69,6 +71,7 @@ impl Unpacker {
             ids: false,
             window,
             duplicates: 0,
+            foreign: 0,
             arrival_ns: i64::MIN,
         }
     }
@@ -93,8 +96,9 @@ impl Unpacker {
                 Some(parts) => {
                     for (sub, part) in parts.into_iter().enumerate() {
                         let at = Position::new(&record.sequence_number, sub as u64);
-                        if self.is_own(&part) {
-                            self.add(&mut columns, &at, part.key, part.data, &mut chunks);
+                        match self.is_own(&part) {
+                            true => self.add(&mut columns, &at, part.key, part.data, &mut chunks),
+                            false => self.foreign += 1,
                         }
                         last = Some(at);
                     }
@@ -279,7 +283,9 @@ mod tests {
         let of = |range| {
             let mut unpacker = unpacker();
             unpacker.range = range;
-            taken(&unpacker.take(&records)).remove(0).0
+            let own = taken(&unpacker.take(&records)).remove(0).0;
+            assert_eq!(own.len() as u64 + unpacker.foreign, 40);
+            own
         };
         let low = of(HashRange { first: 0, last: half });
         let high = of(HashRange { first: half + 1, last: u128::MAX });
