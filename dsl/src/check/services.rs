@@ -34,9 +34,9 @@ const fn required(name: &'static str, doc: &'static str, example: &'static str) 
     OptionSpec { name, required: true, doc, example, ..OPTION }
 }
 
-/// An option that is `""` where it is not given.
+/// An option that need not be given.
 const fn optional(name: &'static str, doc: &'static str, example: &'static str) -> OptionSpec {
-    OptionSpec { name, default: Some("\"\""), doc, example, ..OPTION }
+    OptionSpec { name, doc, example, ..OPTION }
 }
 
 /// Every binding function.
