@@ -23,7 +23,7 @@ import sys
 
 sys.dont_write_bytecode = True
 
-from bench import docs, facts, ingest, kernels, shop  # noqa: E402
+from bench import aws, docs, facts, ingest, kernels, shop  # noqa: E402
 from bench import single, starts, table, venv, works  # noqa: E402
 from bench.context import OUT, Context, build  # noqa: E402
 from bench.process import Failed  # noqa: E402
@@ -36,6 +36,7 @@ ROWS = {
     "tenfold": shop.tenfold,
     "http": ingest.measure,
     "latency": single.measure,
+    "aws": aws.measure,
     "check": starts.check,
     "start": starts.start,
     "allocations": kernels.allocations,

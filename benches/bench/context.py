@@ -1,6 +1,7 @@
 """What every row needs to know: the places, the program, how often."""
 
 import contextlib
+import json
 import pathlib
 import shutil
 from dataclasses import dataclass
@@ -39,11 +40,13 @@ def remove(*paths):
 
 def build(say):
     """Builds the release program and gives its path."""
-    import json
-
     say("cargo build --release")
     cargo = ["cargo", "build", "--release", "--locked", "--bin", "flowc", "--quiet"]
     process.run(cargo, cwd=ROOT, timeout_s=3600.0)
+    return target() / "release" / "flowc"
+
+
+def target():
+    """Where cargo puts what it builds."""
     tell = ["cargo", "metadata", "--format-version", "1", "--no-deps", "--offline"]
-    target = json.loads(process.run(tell, cwd=ROOT).out)["target_directory"]
-    return pathlib.Path(target) / "release" / "flowc"
+    return pathlib.Path(json.loads(process.run(tell, cwd=ROOT).out)["target_directory"])

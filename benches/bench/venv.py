@@ -8,7 +8,7 @@ from .context import OUT
 
 VENV = OUT / "venv"
 PYTHON = VENV / "bin" / "python"
-PACKAGES = ("polars", "duckdb", "bytewax")
+PACKAGES = ("polars", "duckdb", "bytewax", "boto3")
 
 
 def versions(say):
@@ -17,7 +17,7 @@ def versions(say):
     A peer that does not install is left out: its row says so. Remove `out/bench/venv` to have the
     newest versions.
     """
-    stamp = VENV / "versions.json"
+    stamp = VENV / f"versions-{'-'.join(PACKAGES)}.json"
     if not stamp.exists():
         say(f"installing {', '.join(PACKAGES)} into {VENV.relative_to(OUT.parents[1])}")
         process.run([sys.executable, "-m", "venv", "--clear", str(VENV)])
