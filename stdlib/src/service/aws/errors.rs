@@ -40,9 +40,36 @@ const TRANSIENT: &[&str] = &[
     "RequestTimeoutException",
     "ConditionalRequestConflict",
     "OperationAborted",
+    "BadDigest",
+    "XAmzContentSHA256Mismatch",
+    "IncompleteBody",
     "TransactionConflictException",
     "TransactionConflict",
     "ReplicatedWriteConflictException",
+];
+
+/// The request is wrong, so it would be wrong again. Which record is wrong, where one is, the
+/// connectors see before they send.
+const INVALID: &[&str] = &[
+    "ValidationException",
+    "ValidationError",
+    "SerializationException",
+    "InvalidArgumentException",
+    "InvalidArgument",
+    "InvalidRequest",
+    "InvalidParameterValue",
+    "InvalidParameterCombination",
+    "MissingParameter",
+    "MalformedXML",
+    "EntityTooLarge",
+    "EntityTooSmall",
+    "KeyTooLongError",
+    "UnknownOperationException",
+    "InvalidAction",
+    "NotImplemented",
+    "MethodNotAllowed",
+    "PermanentRedirect",
+    "AuthorizationHeaderMalformed",
 ];
 
 /// Never passes by itself, and what to do about it.
@@ -111,7 +138,7 @@ where
             Fault { retry_after: seconds.map(Duration::from_secs), ..fault }
         }
         SdkError::TimeoutError(_) => {
-            Fault::transient("timeout", format!("cannot {what}: AWS did not answer in time"))
+            Fault::timeout("timeout", format!("cannot {what}: AWS did not answer in time"))
         }
         SdkError::ConstructionFailure(_) => Fault::service(
             "request_invalid",
@@ -119,7 +146,7 @@ where
         ),
         SdkError::DispatchFailure(failure) if failure.is_user() => credentials(what, &error),
         SdkError::DispatchFailure(failure) if failure.is_timeout() => {
-            Fault::transient("timeout", format!("cannot {what}: no connection in time"))
+            Fault::timeout("timeout", format!("cannot {what}: no connection in time"))
         }
         SdkError::DispatchFailure(_) if is_about_credentials(&error) => credentials(what, &error),
         _ => Fault::transient("connection", format!("cannot {what}: {}", chain(&error))),
@@ -145,7 +172,8 @@ pub fn answered(what: &str, status: u16, code: &str, message: Option<&str>) -> F
         _ if known(TRANSIENT) => FaultClass::Transient,
         // An answer that began well has an error of the service in its body.
         500.. | ..400 => FaultClass::Transient,
-        _ => FaultClass::Service,
+        _ if known(INVALID) || code.is_empty() => FaultClass::Service,
+        _ => FaultClass::Unknown,
     };
     Fault { class, ..Fault::service(name, message) }
 }
@@ -198,6 +226,9 @@ mod tests {
         assert_eq!(class(500, "InternalFailure"), FaultClass::Transient);
         assert_eq!(class(409, "ConditionalRequestConflict"), FaultClass::Transient);
         assert_eq!(class(502, ""), FaultClass::Transient);
+        assert_eq!(class(400, "ValidationException"), FaultClass::Service);
+        assert_eq!(class(400, "SomethingNewException"), FaultClass::Unknown);
+        assert_eq!(class(404, ""), FaultClass::Service);
         assert_eq!(class(403, "AccessDenied"), FaultClass::Service);
         assert_eq!(class(400, "ExpiredTokenException"), FaultClass::Service);
         assert_eq!(class(400, "ResourceNotFoundException"), FaultClass::Service);
