@@ -9,6 +9,7 @@ pub mod ast;
 pub mod check;
 pub mod draw;
 pub mod parse;
+pub mod percent;
 pub mod plan;
 pub mod problem;
 pub mod quotas;

@@ -255,6 +255,8 @@ pub enum TemplatePart {
     Text(String),
     /// A value, with a strftime format for a timestamp.
     Hole(Expr, Option<String>),
+    /// A value in the name of an object, [percent-encoded](crate::percent).
+    Encoded(Expr),
 }
 
 /// `batch.id`, `batch.time`, `batch.count`, `batch.size`

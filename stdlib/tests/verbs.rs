@@ -143,6 +143,31 @@ flow load {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_value_stays_within_its_part_of_a_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let flows = r#"
+param country : text = "../50% off"
+param none    : text = ""
+const folder = "raw/orders"
+node store(country: text, day: text) -> text {
+  let all = file.read("in.csv") -> text.lines
+  all -> batch(max: 2, wait: 1s) -> text.join("\n")
+    -> lake.put(key: "{folder}/{day}/{country}/{if batch.count > 1 then "." else "a/b"}.{none}")
+  all -> out
+}
+flow f {
+  store(country: country, day: "2010/12") -> drop
+  errors -> quarantine.append
+}"#;
+    let report = run_flows(dir.path(), "1,a,1,2\n2,b,2,3\n", flows).await;
+    assert!(report.errors.is_empty(), "{:?}", report.errors);
+    let parent = dir.path().join("out/s3/lake/raw/orders/2010/12/..%2F50%25%20off");
+    let text = |name: &str| std::fs::read_to_string(parent.join(name)).unwrap();
+    assert_eq!(text("%2E._empty"), "id,name,n,price\n1,a,1,2\n");
+    assert_eq!(text("a%2Fb._empty"), "2,b,2,3\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_is_not_unique_stops_the_run() {
     let dir = tempfile::tempdir().unwrap();
     let flows = r#"

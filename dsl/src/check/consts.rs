@@ -6,7 +6,7 @@ use super::scope::Scope;
 use super::words::{a, shown};
 use super::{expr, expr_fit, fold, suggest, types, walk};
 use crate::ast;
-use crate::plan::{Entry, Expr, ExprKind};
+use crate::plan::{Entry, Expr, ExprKind, TemplatePart};
 use crate::problem::Problem;
 use crate::span::Span;
 use crate::ty::Ty;
@@ -96,8 +96,8 @@ fn constant(expr: &Expr) -> Result<Value, &Expr> {
         ExprKind::Template(parts) => Err(parts
             .iter()
             .find_map(|part| match part {
-                crate::plan::TemplatePart::Hole(hole, _) => constant(hole).err(),
-                crate::plan::TemplatePart::Text(_) => None,
+                TemplatePart::Hole(hole, _) | TemplatePart::Encoded(hole) => constant(hole).err(),
+                TemplatePart::Text(_) => None,
             })
             .unwrap_or(expr)),
         _ => Err(expr),

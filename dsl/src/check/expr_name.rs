@@ -98,7 +98,7 @@ fn encoded(cx: &mut Cx, name: &str, span: Span, incoming: &Incoming) -> Expr {
 
 /// A bare word: a parameter of the node, a const, a param; else a problem.
 pub(crate) fn ident(cx: &mut Cx, name: &str, span: Span, scope: &Scope) -> Expr {
-    if let Some(Local { ty, value }) = scope.locals.get(name) {
+    if let Some(Local { ty, value, .. }) = scope.locals.get(name) {
         return match value {
             Some(value) => Expr { kind: ExprKind::Const(value.clone()), ty: ty.clone(), span },
             None => poison(span),

@@ -2,6 +2,7 @@
 //! would overflow or fail stays as it is; the run says so.
 
 use super::cx::Cx;
+use crate::percent::push_encoded;
 use crate::plan::{BinaryOp, Entry, Expr, ExprKind, TemplatePart};
 use crate::span::Span;
 use crate::ty::Ty;
@@ -299,6 +300,7 @@ fn template(parts: &[TemplatePart]) -> Option<Value> {
             TemplatePart::Hole(hole, Some(format)) => {
                 text.push_str(&formatted(constant(hole)?, format)?);
             }
+            TemplatePart::Encoded(hole) => push_encoded(&mut text, &printed(constant(hole)?)?),
         }
     }
     Some(Value::Text(text))

@@ -5,6 +5,7 @@ use super::draft::{Sender, Tap, unbatched};
 use super::flow::{Body, Builder, End, Place};
 use super::record::{self, Want};
 use super::scope::{Local, Scope};
+use super::template::literal;
 use super::{consts, decls, signature, suggest, types};
 use crate::ast::{Arg, Formal, NodeUse};
 use crate::problem::Problem;
@@ -59,7 +60,7 @@ impl<'a> Builder<'_, 'a> {
             if let Some(default) = &formal.default {
                 consts::value(self.cx, default, &Scope::empty(), Some(&ty));
             }
-            locals.insert(formal.name.node.clone(), Local { ty, value: None });
+            locals.insert(formal.name.node.clone(), Local { ty, value: None, literal: false });
         }
         let input = input.map(|ty| {
             let ty = closed(types::resolve_signature(self.cx, ty));
@@ -186,16 +187,19 @@ impl<'a> Builder<'_, 'a> {
                 }
             }
         }
+        let empty = Scope::empty();
         let outer = Scope { locals: self.body.locals.clone(), ..Scope::empty() };
         for formal in formals {
             let ty = types::resolve(self.cx, &formal.ty);
             let word = formal.name.node.as_str();
-            let value = match (given.get(word), &formal.default) {
-                (Some(arg), _) => consts::value(self.cx, &arg.value, &outer, Some(&ty)),
-                (None, Some(default)) => {
-                    consts::value(self.cx, default, &Scope::empty(), Some(&ty))
-                }
-                (None, None) => {
+            let written = match given.get(word) {
+                Some(arg) => Some((&arg.value, &outer)),
+                None => formal.default.as_ref().map(|default| (default, &empty)),
+            };
+            let literal = written.is_some_and(|(expr, scope)| literal(self.cx, expr, scope));
+            let value = match written {
+                Some((expr, scope)) => consts::value(self.cx, expr, scope, Some(&ty)),
+                None => {
                     let message = format!("`{name}` needs `{word}`");
                     let label = format!("`{word}: {ty}` is missing");
                     let problem = Problem::error("E0204", message, node.call.path_span(), label);
@@ -204,7 +208,7 @@ impl<'a> Builder<'_, 'a> {
                 }
             };
             let value = value.map(|(value, _)| value);
-            locals.insert(word.to_string(), Local { ty, value });
+            locals.insert(word.to_string(), Local { ty, value, literal });
         }
         locals
     }

@@ -4,7 +4,7 @@ use super::consts;
 use super::cx::Cx;
 use super::expr_fit::Place;
 use super::scope::Scope;
-use super::{decls, expr, suggest, template};
+use super::{decls, suggest, template};
 use crate::ast::{Arg, Expr, ExprKind};
 use crate::plan;
 use crate::problem::Problem;
@@ -122,10 +122,7 @@ fn unknown(cx: &mut Cx, owner: Owner, arg: &Arg) -> Option<&'static str> {
 
 /// A text with holes for each batch, or a constant text.
 fn templated(cx: &mut Cx, option: &OptionSpec, value: &Expr, scope: &Scope) -> plan::Expr {
-    let typed = match &value.kind {
-        ExprKind::Template(text) => template::check(cx, text, scope),
-        _ => expr::check(cx, value, scope, Some(&Ty::Text)),
-    };
+    let typed = template::check_name(cx, value, scope);
     template::for_batch(cx, option.name, &typed);
     typed
 }

@@ -35,6 +35,8 @@ pub(crate) struct Local {
     pub ty: Ty,
     /// Its value; `None` where it was wrong.
     pub value: Option<Value>,
+    /// True where the value stands in the file: no param is in it.
+    pub literal: bool,
 }
 
 impl Scope {

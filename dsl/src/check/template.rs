@@ -2,10 +2,9 @@
 
 use super::cx::Cx;
 use super::expr::{self, poison, whole};
-use super::expr_fit;
 use super::scope::Scope;
-use super::walk;
 use super::words::{a, shown};
+use super::{expr_fit, unused, walk};
 use crate::ast;
 use crate::plan::{self, ExprKind, TemplatePart};
 use crate::problem::Problem;
@@ -13,10 +12,72 @@ use crate::span::Spanned;
 use crate::ty::Ty;
 use crate::value::Value;
 use chrono::format::{Item, StrftimeItems};
+use std::collections::BTreeSet;
 
 /// Types a template; the result has type `text`, or `path` where it begins with one. With only
 /// constants in its holes it is one.
 pub(crate) fn check(cx: &mut Cx, template: &ast::Template, scope: &Scope) -> plan::Expr {
+    filled(cx, template, scope, hole)
+}
+
+/// Types the name of an object: a template, or another text. What stands in the file is taken as it
+/// is, and so are `batch.*` and a time with a format; every other value is percent-encoded.
+pub(crate) fn check_name(cx: &mut Cx, name: &ast::Expr, scope: &Scope) -> plan::Expr {
+    if let ast::ExprKind::Template(text) = &name.kind {
+        return filled(cx, text, scope, |cx, written, format, scope| {
+            let part = hole(cx, written, format, scope)?;
+            Some(encoded(cx, part, written, scope))
+        });
+    }
+    let typed = expr::check(cx, name, scope, Some(&Ty::Text));
+    if !printable(&typed.ty) {
+        return typed;
+    }
+    match encoded(cx, TemplatePart::Hole(typed, None), name, scope) {
+        TemplatePart::Hole(typed, _) => typed,
+        part => whole(ExprKind::Template(vec![part]), Ty::Text, name.span),
+    }
+}
+
+/// The hole of a name, encoded where its value does not stand in the file.
+fn encoded(cx: &Cx, part: TemplatePart, written: &ast::Expr, scope: &Scope) -> TemplatePart {
+    match part {
+        TemplatePart::Hole(typed, None) => match typed.kind {
+            ExprKind::Batch(_) => TemplatePart::Hole(typed, None),
+            ExprKind::Const(_) if literal(cx, written, scope) => TemplatePart::Hole(typed, None),
+            _ => TemplatePart::Encoded(typed),
+        },
+        part => part,
+    }
+}
+
+/// True where a constant is made of what stands in the file alone, and not of a param.
+pub(crate) fn literal(cx: &Cx, written: &ast::Expr, scope: &Scope) -> bool {
+    let mut names = Vec::new();
+    unused::idents(written, &mut names);
+    if names.iter().filter_map(|name| scope.locals.get(*name)).any(|local| !local.literal) {
+        return false;
+    }
+    names.retain(|name| !scope.locals.contains_key(*name));
+    let mut seen = BTreeSet::new();
+    while let Some(name) = names.pop() {
+        if let Some(decl) = cx.decls.consts.get(name) {
+            if seen.insert(name) {
+                unused::idents(decl.expr, &mut names);
+            }
+        } else if cx.decls.params.contains_key(name) {
+            return false;
+        }
+    }
+    true
+}
+
+fn filled(
+    cx: &mut Cx,
+    template: &ast::Template,
+    scope: &Scope,
+    hole: impl Fn(&mut Cx, &ast::Expr, Option<&Spanned<String>>, &Scope) -> Option<TemplatePart>,
+) -> plan::Expr {
     let mut parts = Vec::new();
     let mut fine = true;
     for part in &template.parts {

@@ -54,7 +54,7 @@ fn used_by_tests(cx: &mut Cx) {
 }
 
 /// The bare words of an expression.
-fn idents<'a>(expr: &'a Expr, names: &mut Vec<&'a str>) {
+pub(crate) fn idents<'a>(expr: &'a Expr, names: &mut Vec<&'a str>) {
     match &expr.kind {
         ExprKind::Literal(_) | ExprKind::Field(_) => {}
         ExprKind::Ident(name) => names.push(name),

@@ -22,7 +22,7 @@ pub(crate) fn parts(expr: &Expr) -> Vec<&Expr> {
             .iter()
             .filter_map(|part| match part {
                 TemplatePart::Text(_) => None,
-                TemplatePart::Hole(hole, _) => Some(hole),
+                TemplatePart::Hole(hole, _) | TemplatePart::Encoded(hole) => Some(hole),
             })
             .collect(),
     }

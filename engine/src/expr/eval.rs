@@ -247,6 +247,7 @@ fn template(parts: &[Part], cx: &Cx, faults: &mut Faults) -> Column {
             Part::Hole(tree, format) => {
                 print::Piece::Hole(tree.eval(cx, faults), format.as_deref())
             }
+            Part::Encoded(tree) => print::Piece::Encoded(tree.eval(cx, faults)),
         })
         .collect();
     print::fill(&parts, cx.len())

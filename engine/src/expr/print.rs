@@ -16,6 +16,7 @@ use arrow_array::{
 use arrow_buffer::OffsetBuffer;
 use arrow_schema::DataType;
 use arrow_select::concat::concat;
+use dsl::percent::push_encoded;
 use dsl::value::{Value, duration_text};
 use std::sync::Arc;
 
@@ -25,26 +26,35 @@ pub(super) enum Piece<'a> {
     Text(&'a str),
     /// A value, with a strftime format for a time.
     Hole(Column, Option<&'a str>),
+    /// A value in the name of an object, percent-encoded.
+    Encoded(Column),
 }
 
 /// The text of every row; null where a hole is null.
 pub(super) fn fill(pieces: &[Piece], rows: usize) -> Column {
     let constant = pieces.iter().all(|piece| match piece {
         Piece::Text(_) => true,
-        Piece::Hole(column, _) => column.is_one(),
+        Piece::Hole(column, _) | Piece::Encoded(column) => column.is_one(),
     });
     let count = if constant { 1 } else { rows };
     let mut texts = StringBuilder::with_capacity(count, count * 16);
-    let mut text = String::new();
+    let (mut text, mut value) = (String::new(), String::new());
     for row in 0..count {
         text.clear();
         let mut null = false;
         for piece in pieces {
             match piece {
                 Piece::Text(piece) => text.push_str(piece),
-                Piece::Hole(column, _) if column.is_null(row) => null = true,
+                Piece::Hole(column, _) | Piece::Encoded(column) if column.is_null(row) => {
+                    null = true;
+                }
                 Piece::Hole(column, format) => {
                     write(&mut text, column.raw(), column.index(row), *format);
+                }
+                Piece::Encoded(column) => {
+                    value.clear();
+                    write(&mut value, column.raw(), column.index(row), None);
+                    push_encoded(&mut text, &value);
                 }
             }
         }

@@ -246,6 +246,31 @@ fn templates_print_every_type() {
 }
 
 #[test]
+fn values_in_the_name_of_an_object_are_encoded() {
+    let name = |value: Expr| {
+        let parts = vec![
+            TemplatePart::Text("a/".into()),
+            TemplatePart::Encoded(value),
+            TemplatePart::Text("/".into()),
+            TemplatePart::Hole(expr(ExprKind::Batch(BatchField::Id), Ty::Text), None),
+        ];
+        expr(ExprKind::Template(parts), Ty::Text)
+    };
+    let time = expr(ExprKind::Batch(BatchField::Time), Ty::Timestamp);
+    assert_eq!(
+        texts(&name(time))[0].as_deref(),
+        Some("a/2010-12-01T08%3A26%3A00.000000001Z/00-02")
+    );
+    for (value, part) in [("b/../c", "b%2F..%2Fc"), ("..", "%2E%2E"), ("", "_empty")] {
+        let expected = format!("a/{part}/00-02");
+        assert_eq!(texts(&name(text(value)))[0].as_deref(), Some(&*expected));
+    }
+    let rows = texts(&name(field("who")));
+    let expected = [Some("a/17850/00-02".to_owned()), None, Some("a/x%20y/00-02".to_owned())];
+    assert_eq!(rows, expected);
+}
+
+#[test]
 fn records_and_lists() {
     let price = Field { name: "price".into(), ty: decimal_ty(12, 3), span: None };
     let who = Field { name: "who".into(), ty: Ty::Text.nullable(), span: None };

@@ -48,6 +48,7 @@ pub(super) enum Node {
 pub(super) enum Part {
     Text(String),
     Hole(Tree, Option<String>),
+    Encoded(Tree),
 }
 
 impl Tree {
@@ -75,7 +76,7 @@ impl Tree {
             Node::List(items) => items.iter().any(Tree::draws),
             Node::Template(parts) => parts.iter().any(|part| match part {
                 Part::Text(_) => false,
-                Part::Hole(tree, _) => tree.draws(),
+                Part::Hole(tree, _) | Part::Encoded(tree) => tree.draws(),
             }),
         }
     }
@@ -139,6 +140,7 @@ fn part(part: &TemplatePart) -> Part {
     match part {
         TemplatePart::Text(text) => Part::Text(text.clone()),
         TemplatePart::Hole(expr, format) => Part::Hole(Tree::of(expr), format.clone()),
+        TemplatePart::Encoded(expr) => Part::Encoded(Tree::of(expr)),
     }
 }
 

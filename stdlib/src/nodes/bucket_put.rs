@@ -28,7 +28,13 @@ The object is there whole or not at all, and the write is confirmed when it is d
 what the profile's `prefix` and this `key` make together. An object of that key with the same
 content is a repetition and counts as `already stored`; with other content it is never replaced:
 the node stops with `object_conflict`. A key made of `batch.id` is unique, and the same after a
-crash.",
+crash.
+
+What stands in the file is taken as it is, and so are `batch.*` and a time with a format. Any other
+value in a hole, such as a param, is percent-encoded, so that it stays within its part of the path
+and two values never give one part: of its UTF-8 bytes only `A-Z a-z 0-9 - _ ! * ' ( ) .` are kept.
+A value of dots alone has them as `%2E`; an empty one is `_empty`, and the value `_empty` is
+`%5Fempty`.",
     kind: NodeKind::Sink,
     resource: Some(ResourceKind::Bucket),
     signatures: &["batch<_> ->", "R ->"],

@@ -2,5 +2,6 @@
 
 mod exprs;
 mod harness;
+mod names;
 mod records;
 mod types;
