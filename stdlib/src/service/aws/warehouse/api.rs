@@ -243,22 +243,43 @@ fn failure(told: &Described) -> Failure {
 }
 
 impl Failure {
-    /// Words of the database for what passes by itself.
-    const PASSING: [&'static str; 8] = [
-        "serializ",
-        "1023",
-        "deadlock",
-        "conflict",
-        "canceled",
-        "cancelled",
-        "connection",
-        "restart",
+    /// Words of the database for what passes by itself, in parts that follow one another.
+    const PASSING: [&'static [&'static str]; 11] = [
+        &["error: 1023"],
+        &["serializable isolation violation"],
+        &["could not serialize access"],
+        &["conflict with concurrent"],
+        &["deadlock detected"],
+        &["connection", " lost"],
+        &["connection", " reset"],
+        &["connection", " closed"],
+        &["canceled on user"],
+        &["cancelled on user"],
+        &["database system is s"],
     ];
+
+    /// The database's words without what people have named: in lower case, quoted parts and the
+    /// addresses of objects cut out.
+    pub fn words(&self) -> String {
+        let parts = unquoted(&self.message.to_lowercase());
+        let addresses = |part: &&str| !part.contains("s3://");
+        parts.split_whitespace().filter(addresses).collect::<Vec<_>>().join(" ")
+    }
 
     /// Whether the same may go well later.
     pub fn passes(&self) -> bool {
-        let message = self.message.to_lowercase();
-        self.aborted || Self::PASSING.iter().any(|word| message.contains(word))
+        let words = self.words();
+        let holds = |parts: &&[&str]| {
+            let mut rest = words.as_str();
+            parts.iter().all(|part| match rest.split_once(part) {
+                Some((_, after)) => {
+                    rest = after;
+                    true
+                }
+                None => false,
+            })
+        };
+        self.aborted || Self::PASSING.iter().any(holds)
     }
 
     /// As a fault of what was tried, such as `load into `sales``.
@@ -266,7 +287,7 @@ impl Failure {
         let said = self.message.trim().trim_start_matches("ERROR: ");
         let said = if said.is_empty() { "it was stopped from outside" } else { said };
         let message = format!("cannot {what}: {said}");
-        let lower = said.to_lowercase();
+        let lower = self.words();
         let has = |words: &[&str]| words.iter().any(|word| lower.contains(word));
         if self.passes() {
             return Fault::transient("warehouse_busy", message);
@@ -283,6 +304,67 @@ impl Failure {
     }
 }
 
+/// A text without what stands in quotes. A quote within a word, as in `user's`, is none.
+fn unquoted(text: &str) -> String {
+    let mut kept = String::new();
+    let mut rest = text;
+    let is_word = |next: Option<char>| next.is_some_and(char::is_alphanumeric);
+    while let Some(open) = rest.find(['\'', '"', '`']) {
+        let (before, quoted) = rest.split_at(open);
+        kept.push_str(before);
+        let (quote, inner) = quoted.split_at(1);
+        let ends = |(at, _): &(usize, &str)| !is_word(inner[at + 1..].chars().next());
+        let end = inner.match_indices(quote).find(ends).map(|(at, _)| at + 1);
+        rest = match end {
+            Some(end) if !is_word(before.chars().next_back()) => &inner[end..],
+            _ => {
+                kept.push_str(quote);
+                inner
+            }
+        };
+    }
+    kept + rest
+}
+
 fn nanoseconds(at: Option<DateTime>) -> i128 {
     at.map_or(0, |at| at.as_nanos())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn passes(message: &str) -> bool {
+        Failure { message: message.into(), ..Failure::default() }.passes()
+    }
+
+    #[test]
+    fn only_the_databases_own_words_say_that_it_passes() {
+        for message in [
+            "ERROR: 1023 DETAIL: Serializable isolation violation on table - 12",
+            "ERROR: could not complete because of conflict with concurrent transaction",
+            "ERROR: deadlock detected",
+            "ERROR: the connection to 'n1' was closed",
+            "Query (7) cancelled on user's request",
+        ] {
+            assert!(passes(message), "{message}");
+        }
+        for message in [
+            "ERROR: Load into table 'connection_closed' failed. Check 'sys_load_error_detail'",
+            "ERROR: s3://b/deadlock detected/1023.json: no JSON",
+            "ERROR: Load into table 'error: 1023' failed",
+            "ERROR: column \"serializable isolation violation\" is of type int",
+            "ERROR: no valid object s3://b/10231023/conflict/connection-lost.gz",
+            "ERROR: Problem reading manifest: it's not JSON: 'a deadlock detected'",
+        ] {
+            assert!(!passes(message), "{message}");
+        }
+    }
+
+    #[test]
+    fn what_people_have_named_says_nothing_of_access() {
+        let message = "ERROR: Load into table 'access denied' failed".to_owned();
+        let fault = Failure { message, ..Failure::default() }.fault("load");
+        assert_eq!(fault.code, "warehouse_failed");
+    }
 }

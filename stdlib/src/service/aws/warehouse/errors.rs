@@ -25,7 +25,7 @@ pub async fn judge(
     objects: &[&ObjectRef],
     failure: &Failure,
 ) -> Result<Verdict, Fault> {
-    let lower = failure.message.to_lowercase();
+    let lower = failure.words();
     if failure.at == Some(GUARD) || (lower.contains("divi") && lower.contains("zero")) {
         return Ok(Verdict::Again);
     }
