@@ -16,7 +16,7 @@ pub enum Verdict {
     Refused(Vec<(usize, Copied)>),
 }
 
-/// Judges a failed load.
+/// Judges a failed load, which was begun at `begun_ns` by the service's clock.
 ///
 /// # Errors
 /// It is about no object: access, a missing table, the service itself.
@@ -24,6 +24,7 @@ pub async fn judge(
     table: &Table,
     objects: &[&ObjectRef],
     failure: &Failure,
+    begun_ns: i128,
 ) -> Result<Verdict, Fault> {
     let lower = failure.words();
     if failure.at == Some(GUARD) || (lower.contains("divi") && lower.contains("zero")) {
@@ -35,7 +36,10 @@ pub async fn judge(
     if fault.class != FaultClass::Service || !is_copy {
         return Err(fault);
     }
-    let rows = refused_rows(table, objects, failure.query_id).await?;
+    let rows = match select_errors(failure.query_id, begun_ns, objects) {
+        Some(select) => refused_rows(table, objects, &select).await?,
+        None => Vec::new(),
+    };
     if !rows.is_empty() {
         return Ok(Verdict::Refused(rows));
     }
@@ -60,9 +64,9 @@ pub async fn judge(
 async fn refused_rows(
     table: &Table,
     objects: &[&ObjectRef],
-    query_id: i64,
+    select: &str,
 ) -> Result<Vec<(usize, Copied)>, Fault> {
-    let noted = table.api.rows(&select_errors(query_id), 100).await?.rows;
+    let noted = table.api.rows(select, 100).await?.rows;
     let mut refused: Vec<(usize, Copied)> = Vec::new();
     for row in noted {
         let texts: Vec<String> = row.iter().map(field_text).collect();

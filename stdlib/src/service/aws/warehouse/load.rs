@@ -229,16 +229,36 @@ pub fn select_history(table: &str, objects: &[&ObjectRef]) -> Vec<String> {
     selects
 }
 
-/// What COPY said of objects that it could not load.
-pub fn select_errors(query_id: i64) -> String {
-    let which = match query_id {
-        0 => String::new(),
-        id => format!(" where query_id = {id}"),
+/// What COPY said of objects that it could not load: by its number, or else, by the objects and the
+/// time at which the load was begun, in nanoseconds. `None` = neither is known, so nothing tells
+/// its errors from those of others.
+pub fn select_errors(query_id: i64, begun_ns: i128, objects: &[&ObjectRef]) -> Option<String> {
+    let which = match (query_id, begun_ns) {
+        (1.., _) => format!("query_id = {query_id}"),
+        (_, 1..) => format!(
+            "start_time >= timestamp 'epoch' + {} * interval '1 second'{}",
+            begun_ns / 1_000_000_000,
+            files(objects)
+        ),
+        _ => return None,
     };
-    format!(
+    Some(format!(
         "select trim(file_name), line_number, trim(column_name), error_code, trim(error_message) \
-         from sys_load_error_detail{which} order by start_time desc limit 100"
-    )
+         from sys_load_error_detail where {which} order by start_time desc limit 100"
+    ))
+}
+
+/// The condition that an error is of these objects. It compares what is not cut off, which only
+/// names in ASCII tell.
+fn files(objects: &[&ObjectRef]) -> String {
+    let urls: Vec<String> = objects.iter().map(|each| url(each)).collect();
+    let start = |url: &String| text(&url.chars().take(255).collect::<String>());
+    let starts: Vec<String> = urls.iter().map(start).collect();
+    let bytes: usize = starts.iter().map(|start| start.len() + 2).sum();
+    if urls.iter().any(|url| !url.is_ascii()) || bytes > NAMES_BYTES_MAX {
+        return String::new();
+    }
+    format!(" and left(trim(file_name), 255) in ({})", starts.join(", "))
 }
 
 #[cfg(test)]
@@ -310,5 +330,20 @@ mod tests {
         let merge = &sql[7];
         assert!(merge.starts_with("merge into \"sales\" using \"flowc_rows_"), "{merge}");
         assert!(merge.contains("when matched then update set \"id\" = "), "{merge}");
+    }
+
+    #[test]
+    fn errors_of_other_loads_are_not_of_this_one() {
+        let object = object("it's.json");
+        let by_number = select_errors(7, 5, &[&object]).unwrap();
+        assert!(by_number.contains(" where query_id = 7 order "), "{by_number}");
+        let sql = select_errors(0, 1_700_000_001_900_000_000, &[&object]).unwrap();
+        let since = "start_time >= timestamp 'epoch' + 1700000001 * interval '1 second'";
+        let of = "left(trim(file_name), 255) in ('s3://b/it''s.json')";
+        assert!(sql.contains(&format!(" where {since} and {of} order ")), "{sql}");
+        assert_eq!(select_errors(0, 0, &[&object]), None);
+        let all: Vec<ObjectRef> = (0..300).map(|n| self::object(&"'".repeat(900 - n))).collect();
+        let all: Vec<&ObjectRef> = all.iter().collect();
+        assert!(select_errors(0, 5, &all).unwrap().len() < STATEMENT_BYTES_MAX);
     }
 }

@@ -248,7 +248,7 @@ impl Warehouse for AwsWarehouse {
             let group: Vec<&ObjectRef> = taken.iter().map(|at| refs[*at]).collect();
             let ended = self.load(table, &group, asked_ns, &mut seen).await?;
             let Some(failure) = ended.failure else { continue };
-            match errors::judge(table, &group, &failure).await? {
+            match errors::judge(table, &group, &failure, ended.begun_ns).await? {
                 errors::Verdict::Again => {}
                 errors::Verdict::Smaller => together = (group.len() / 2).max(1),
                 errors::Verdict::Refused(refused) => {
