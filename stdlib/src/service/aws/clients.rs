@@ -61,15 +61,24 @@ impl Clients {
                  or the region of your AWS profile",
             ));
         };
+        // The drivers try again themselves; credentials are refreshed by the SDK, which retries.
+        let once = RetryConfig::disabled;
         // Buckets stand behind a custom endpoint by path: `localhost` has no sub-domains.
         let s3 = aws_sdk_s3::config::Builder::from(&config)
+            .retry_config(once())
             .force_path_style(config.endpoint_url().is_some());
+        let kinesis = aws_sdk_kinesis::config::Builder::from(&config);
+        let dynamodb = aws_sdk_dynamodb::config::Builder::from(&config);
+        let firehose = aws_sdk_firehose::config::Builder::from(&config);
+        let redshift = aws_sdk_redshiftdata::config::Builder::from(&config);
         Ok(Clients {
-            kinesis: aws_sdk_kinesis::Client::new(&config),
+            kinesis: aws_sdk_kinesis::Client::from_conf(kinesis.retry_config(once()).build()),
             s3: aws_sdk_s3::Client::from_conf(s3.build()),
-            dynamodb: aws_sdk_dynamodb::Client::new(&config),
-            firehose: aws_sdk_firehose::Client::new(&config),
-            redshift: aws_sdk_redshiftdata::Client::new(&config),
+            dynamodb: aws_sdk_dynamodb::Client::from_conf(dynamodb.retry_config(once()).build()),
+            firehose: aws_sdk_firehose::Client::from_conf(firehose.retry_config(once()).build()),
+            redshift: aws_sdk_redshiftdata::Client::from_conf(
+                redshift.retry_config(once()).build(),
+            ),
             region,
         })
     }
@@ -83,8 +92,7 @@ fn configuration(provider: &Provider) -> ConfigLoader {
         TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(ATTEMPT);
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .http_client(http)
-        .timeout_config(timeouts.build())
-        .retry_config(RetryConfig::disabled());
+        .timeout_config(timeouts.build());
     if let Some(region) = &provider.region {
         loader = loader.region(Region::new(region.clone()));
     }
@@ -92,4 +100,27 @@ fn configuration(provider: &Provider) -> ConfigLoader {
         loader = loader.endpoint_url(endpoint);
     }
     loader
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn only_credentials_are_tried_again_by_the_sdk() {
+        let region = Some("eu-central-1".to_owned());
+        let provider = Provider { region, ..Provider::default() };
+        let config = configuration(&provider)
+            .credentials_provider(Credentials::new("a", "b", None, None, "given"))
+            .load()
+            .await;
+        let attempts = |retry: Option<&RetryConfig>| retry.map(RetryConfig::max_attempts);
+        assert!(attempts(config.retry_config()) > Some(1), "{:?}", config.retry_config());
+        let clients = Clients::of(config).unwrap();
+        assert_eq!(attempts(clients.kinesis.config().retry_config()), Some(1));
+        assert_eq!(attempts(clients.s3.config().retry_config()), Some(1));
+        assert_eq!(attempts(clients.dynamodb.config().retry_config()), Some(1));
+        assert_eq!(attempts(clients.firehose.config().retry_config()), Some(1));
+        assert_eq!(attempts(clients.redshift.config().retry_config()), Some(1));
+    }
 }

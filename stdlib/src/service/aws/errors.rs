@@ -1,5 +1,6 @@
 //! What an error of the SDK means for a run: its class, its words, what to do.
 
+use super::credentials;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
@@ -46,6 +47,8 @@ const TRANSIENT: &[&str] = &[
     "TransactionConflictException",
     "TransactionConflict",
     "ReplicatedWriteConflictException",
+    // Its parts were thrown away: the next try begins anew.
+    "NoSuchUpload",
 ];
 
 /// The request is wrong, so it would be wrong again. Which record is wrong, where one is, the
@@ -68,9 +71,12 @@ const INVALID: &[&str] = &[
     "InvalidAction",
     "NotImplemented",
     "MethodNotAllowed",
-    "PermanentRedirect",
-    "AuthorizationHeaderMalformed",
 ];
+
+const DENIED: &str =
+    "give the role of this run the permission, then run once more; nothing was lost";
+const ELSEWHERE: &str =
+    "the bucket is in another region: write that one into the profile, as `region`";
 
 /// Never passes by itself, and what to do about it.
 const PERMANENT: &[(&[&str], &str)] = &[
@@ -87,7 +93,7 @@ const PERMANENT: &[(&[&str], &str)] = &[
             "KMSAccessDeniedException",
             "NotAuthorized",
         ],
-        "give the role of this run the permission, then run once more; nothing was lost",
+        DENIED,
     ),
     (
         &[
@@ -103,6 +109,7 @@ const PERMANENT: &[(&[&str], &str)] = &[
         ],
         "the credentials are not those of this account: see `aws sts get-caller-identity`",
     ),
+    (&["PermanentRedirect", "AuthorizationHeaderMalformed"], ELSEWHERE),
     (
         &["RequestTimeTooSkewed", "RequestInTheFuture"],
         "this machine's clock is wrong by more than AWS takes: set it",
@@ -144,11 +151,13 @@ where
             "request_invalid",
             format!("cannot {what}: the request cannot be made: {}", chain(&error)),
         ),
-        SdkError::DispatchFailure(failure) if failure.is_user() => credentials(what, &error),
+        SdkError::DispatchFailure(failure) if failure.is_user() => credentials::fault(what, &error),
+        SdkError::DispatchFailure(_) if credentials::is_about(&error) => {
+            credentials::fault(what, &error)
+        }
         SdkError::DispatchFailure(failure) if failure.is_timeout() => {
             Fault::timeout("timeout", format!("cannot {what}: no connection in time"))
         }
-        SdkError::DispatchFailure(_) if is_about_credentials(&error) => credentials(what, &error),
         _ => Fault::transient("connection", format!("cannot {what}: {}", chain(&error))),
     }
 }
@@ -166,39 +175,35 @@ pub fn answered(what: &str, status: u16, code: &str, message: Option<&str>) -> F
     if let Some((_, help)) = PERMANENT.iter().find(|(codes, _)| known(codes)) {
         return Fault::service(name, message).help(*help);
     }
+    match status {
+        301 | 308 => return Fault::service(name, message).help(ELSEWHERE),
+        // For a while, a new bucket is found by a detour.
+        307 => return Fault::unknown(name, message).help(ELSEWHERE),
+        // The answer to HEAD has no body.
+        401 | 403 if code.is_empty() => return Fault::service(name, message).help(DENIED),
+        _ => {}
+    }
     let class = match status {
         _ if known(THROTTLES) => FaultClass::Throttle,
         429 => FaultClass::Throttle,
         _ if known(TRANSIENT) => FaultClass::Transient,
         // An answer that began well has an error of the service in its body.
-        500.. | ..400 => FaultClass::Transient,
+        500.. | 408 | ..400 => FaultClass::Transient,
         _ if known(INVALID) || code.is_empty() => FaultClass::Service,
         _ => FaultClass::Unknown,
     };
     Fault { class, ..Fault::service(name, message) }
 }
 
-fn credentials(what: &str, error: &dyn Error) -> Fault {
-    let message = format!("cannot {what}: no credentials: {}", chain(error));
-    Fault::service("no_credentials", message)
-        .help("set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give a role")
-}
-
-/// The SDK has no kind of its own for it.
-fn is_about_credentials(error: &dyn Error) -> bool {
-    let mut at = Some(error);
-    while let Some(error) = at {
-        let text = error.to_string();
-        if text.contains("credentials") || text.contains("identity") {
-            return true;
-        }
-        at = error.source();
-    }
-    false
+/// Whether a text holds a code that never passes by itself.
+pub(super) fn says_permanent(text: &str) -> bool {
+    let codes = PERMANENT.iter().flat_map(|(codes, _)| codes.iter()).chain(INVALID);
+    let words: Vec<&str> = text.split(|c: char| !c.is_ascii_alphanumeric()).collect();
+    codes.into_iter().any(|code| words.contains(code))
 }
 
 /// An error with its causes, each once.
-fn chain(error: &dyn Error) -> String {
+pub(super) fn chain(error: &dyn Error) -> String {
     let mut texts: Vec<String> = Vec::new();
     let mut at = Some(error);
     while let Some(error) = at {
@@ -232,6 +237,26 @@ mod tests {
         assert_eq!(class(403, "AccessDenied"), FaultClass::Service);
         assert_eq!(class(400, "ExpiredTokenException"), FaultClass::Service);
         assert_eq!(class(400, "ResourceNotFoundException"), FaultClass::Service);
+        assert_eq!(class(404, "NoSuchUpload"), FaultClass::Transient);
+        assert_eq!(class(408, ""), FaultClass::Transient);
+        assert_eq!(class(200, "SomethingNew"), FaultClass::Transient);
+    }
+
+    #[test]
+    fn a_bucket_elsewhere_and_a_bare_refusal_say_what_to_do() {
+        for (status, code) in [(301, ""), (308, ""), (301, "PermanentRedirect"), (307, "")] {
+            let fault = answered("list", status, code, None);
+            let class = if status == 307 { FaultClass::Unknown } else { FaultClass::Service };
+            assert_eq!(fault.class, class);
+            assert!(fault.help.is_some_and(|help| help.contains("another region")), "{status}");
+        }
+        let malformed = answered("list", 400, "AuthorizationHeaderMalformed", None);
+        assert!(malformed.help.is_some_and(|help| help.contains("another region")));
+        for status in [401, 403] {
+            let fault = answered("look at `s3://b/k`", status, "", None);
+            assert_eq!(fault.class, FaultClass::Service);
+            assert!(fault.help.is_some_and(|help| help.contains("the permission")));
+        }
     }
 
     #[test]

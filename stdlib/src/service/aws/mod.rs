@@ -6,6 +6,7 @@
 
 mod appends;
 pub mod clients;
+mod credentials;
 pub mod delivery;
 pub mod errors;
 pub mod event_id;
