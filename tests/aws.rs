@@ -9,14 +9,16 @@ use std::fs;
 use std::process::Command;
 
 use awsfront::Options;
-use support::{Shop, both, flowc};
+use support::{Shop, both, flowc, published_file};
 
 /// The flows that need neither a delivery nor a warehouse.
 const WITHOUT_WAREHOUSE: [&str; 4] = ["ingest", "gateway", "archive", "dynamo"];
 
+/// How much of the published file is run.
+const PUBLISHED_ROWS: usize = 20_000;
+
 /// The shop with short waits, and the endpoint where one is for everything.
-fn shop(endpoint: Option<&str>) -> Shop {
-    let shop = Shop::sample();
+fn on_aws(shop: Shop, endpoint: Option<&str>) -> Shop {
     let text = fs::read_to_string(shop.flow()).expect("the flow is there");
     let region = "region     = \"eu-central-1\"";
     assert!(text.contains(region) && text.contains("wait: 60s"), "the flow has another form");
@@ -47,16 +49,16 @@ fn verified(shop: &Shop, arguments: &[&str]) -> String {
     text
 }
 
-#[test]
-fn the_shop_runs_on_the_front_twice_with_one_end_state() {
+/// Everything from the file to the warehouse, `times` times on the same front.
+fn runs_on_the_front(shop: Shop, times: usize) {
     let Some(postgres) = standins::postgres() else { return };
     let options = Options { postgres: Some(postgres.url.clone()), ..Options::default() };
     let front = standins::front(options);
-    let shop = shop(Some(&front.url));
+    let shop = on_aws(shop, Some(&front.url));
     let mut up = flowc();
     standins::environment(&mut up);
     well(up.arg("up").arg(shop.flow()).args(["--profile", "aws", "--yes"]));
-    for _ in 0..2 {
+    for _ in 0..times {
         let mut run = shop.command(&["--profile", "aws"]);
         standins::environment(&mut run);
         well(&mut run);
@@ -65,12 +67,25 @@ fn the_shop_runs_on_the_front_twice_with_one_end_state() {
     }
 }
 
+#[test]
+fn the_shop_runs_on_the_front_twice_with_one_end_state() {
+    runs_on_the_front(Shop::sample(), 2);
+}
+
+#[test]
+fn the_published_rows_run_on_the_front() {
+    let Some(bytes) = published_file() else { return };
+    let ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
+    let end = ends.map(|(at, _)| at + 1).nth(PUBLISHED_ROWS).expect("the file is longer");
+    runs_on_the_front(Shop::with_csv(&bytes[..end]), 1);
+}
+
 /// Runs the flows without a warehouse where each service has its own address.
 fn runs_without_warehouse(kinesis: &str, dynamodb: &str, s3: &str) {
     let places = ["--kinesis", kinesis, "--dynamodb", dynamodb, "--s3", s3];
     let output = standins::python("tests/standins/aws_up.py", &places).expect("Python was there");
     assert!(output.status.success(), "{}", both(&output));
-    let shop = shop(None);
+    let shop = on_aws(Shop::sample(), None);
     let mut checks = vec!["--services", "stream,archive,invoices,customers,quarantine"];
     checks.extend(places);
     for _ in 0..2 {

@@ -27,7 +27,7 @@ PEERS = [
 ]
 COLUMNS = [["us", "µs CPU/record", 2], ["rate", "records/s", 0], ["cpu_s", "CPU s", 2],
            ["rss_mib", "MiB", 0]]
-CALLS = {"kinesis": "Kinesis.PutRecords", "objects": "S3.PutObject"}
+CALLS = {"kinesis": "kinesis.PutRecords", "objects": "s3.PutObject"}
 
 
 def measure(context):

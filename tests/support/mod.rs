@@ -141,3 +141,19 @@ pub fn verify(csv: &Path, state: &Path) -> bool {
         }
     }
 }
+
+/// The published file, unpacked; `None`, with a printed reason, where it is not at hand.
+pub fn published_file() -> Option<Vec<u8>> {
+    let packed = root().join("../shared/data/online-retail.csv.xz");
+    if !packed.exists() {
+        println!("skipped: the published file is not at hand");
+        return None;
+    }
+    match Command::new("xz").arg("-dkc").arg(packed).output() {
+        Ok(output) if output.status.success() => Some(output.stdout),
+        _ => {
+            println!("skipped: xz is not installed");
+            None
+        }
+    }
+}
