@@ -266,8 +266,8 @@ def main():
     parser.add_argument("--flowc", required=True, type=os.path.abspath)
     parser.add_argument("--front", required=True, type=os.path.abspath)
     parser.add_argument("--rows", type=int, default=20_000)
-    parser.add_argument("trials", nargs="*", choices=[[], *trials], default=list(trials))
-    arguments = parser.parse_args()
+    parser.add_argument("trials", nargs="*", metavar="TRIAL", help=", ".join(trials))
+    arguments = parser.parse_intermixed_args()
     os.environ.update(KEY)
     wrong = []
     for name in arguments.trials or list(trials):
