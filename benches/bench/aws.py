@@ -35,7 +35,8 @@ def measure(context):
     input_files = data.prepare(context)
     front = _build(context.say)
     os.environ.update({
-        "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "eu-central-1",
+        "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_REGION": "eu-central-1", "AWS_DEFAULT_REGION": "eu-central-1",
         "AWS_EC2_METADATA_DISABLED": "true",
     })
     small = {name: _head(input_files[name], name) for name in ("retail", "ndjson")}
