@@ -279,3 +279,57 @@ async fn a_reader_begins_where_it_is_told() {
     let read = read_until(&mut reader, true, |_| false).await;
     assert_eq!((read.len(), read[0].number), (10, 0));
 }
+
+/// Reads all there is, without a commit: the partitions' ids, with the first number of each chunk.
+async fn ids(world: &World, commit: bool) -> Vec<([u8; 16], u64)> {
+    let mut reader = world.reader().await;
+    let mut ids = Vec::new();
+    while let Some(rows) = reader.next(true).await.unwrap() {
+        ids.push((rows.partition.id, world::reads(&rows)[0].number));
+        if commit {
+            reader.commit(rows.shard, rows.end).await.unwrap();
+        }
+    }
+    reader.close().await.unwrap();
+    ids
+}
+
+#[tokio::test]
+async fn a_number_stands_for_one_record_whatever_the_leases_say() {
+    let world = World::new(1, easy(), &[]).await;
+    world.write(records(0, 10, 3)).await;
+    let first = ids(&world, false).await;
+    assert_eq!((first.len(), first[0].1), (1, 0));
+    world.clear_leases().await;
+    assert_eq!(ids(&world, true).await, first, "read again from the same record");
+    world.write(records(10, 10, 3)).await;
+    assert_eq!(ids(&world, true).await, [(first[0].0, 10)], "it goes on");
+    // The records where the reader stood are gone.
+    world.front.shared.clock.advance(25 * 3_600_000);
+    world.write(records(20, 10, 3)).await;
+    let anew = ids(&world, false).await;
+    assert_eq!((anew.len(), anew[0].1), (1, 0));
+    assert_ne!(anew[0].0, first[0].0);
+    assert_eq!(ids(&world, true).await, anew, "read again from the same record");
+    world.write(records(30, 10, 3)).await;
+    assert_eq!(ids(&world, true).await, [(anew[0].0, 10)]);
+    // A table of leases that knows nothing of all that.
+    world.clear_leases().await;
+    assert_eq!(ids(&world, true).await[0], anew[0], "the same record is the oldest");
+}
+
+#[tokio::test]
+async fn what_comes_while_no_reader_of_the_latest_is_there_is_read() {
+    for fan_out in [false, true] {
+        let from = ("from", Value::Text("latest".into()));
+        let world = World::new(1, easy(), &[from, ("fan_out", Value::Bool(fan_out))]).await;
+        world.write(records(0, 10, 3)).await;
+        let mut reader = world.reader().await;
+        assert_eq!(read_until(&mut reader, true, |_| false).await, []);
+        reader.close().await.unwrap();
+        world.write(records(10, 10, 3)).await;
+        let mut reader = world.reader().await;
+        let read = read_until(&mut reader, true, |_| false).await;
+        assert_eq!((read.len(), read[0].payload.as_str()), (10, "{\"n\":10}"));
+    }
+}

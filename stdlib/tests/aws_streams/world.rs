@@ -132,6 +132,12 @@ impl World {
         open.into_iter().map(|(_, shard)| shard).collect()
     }
 
+    /// Forgets all leases.
+    pub async fn clear_leases(&self) {
+        self.clients.dynamodb.delete_table().table_name(STATE).send().await.unwrap();
+        create_table(&self.clients, STATE).await;
+    }
+
     /// The rows of the table of leases, by key: owner and checkpoint.
     pub async fn leases(&self) -> BTreeMap<String, (Option<String>, String)> {
         let scan = self.clients.dynamodb.scan().table_name(STATE).send().await.unwrap();

@@ -26,8 +26,10 @@ pub const FIRST_HASH: &str = "startingHashKey";
 pub const LAST_HASH: &str = "endingHashKey";
 /// How many records of the shard are behind the position. Not of KCL.
 pub const ROW: &str = "flowcRow";
-/// Of a lease that begins with `LATEST`: the first record that was read. Not of KCL.
+/// The record that row 0 stands for: rows are numbered from there. Not of KCL.
 pub const FIRST: &str = "flowcFirst";
+/// Of a lease that begins with `LATEST`: when it was made, milliseconds since 1970 UTC. Not of KCL.
+pub const SINCE: &str = "flowcSince";
 /// What only KCL 3 writes.
 pub const OF_KCL3: [&str; 3] = ["throughputKBps", "checkpointOwner", "entityType"];
 
@@ -47,8 +49,10 @@ pub struct Lease {
     pub checkpoint: Checkpoint,
     /// How many records of the shard are behind the position.
     pub row: u64,
-    /// Of a lease that begins with `LATEST`: the first record that was read.
+    /// The record that row 0 stands for; `None` as long as nothing was read.
     pub first: Option<String>,
+    /// Of a lease that begins with `LATEST`: when it was made, milliseconds since 1970 UTC.
+    pub since_ms: Option<u64>,
     /// The shards that it came of.
     pub parents: Vec<String>,
     /// Its part of the ring, as AWS writes it.
@@ -65,6 +69,7 @@ impl Lease {
             checkpoint,
             row: 0,
             first: None,
+            since_ms: None,
             parents,
             hashes: None,
         }
@@ -83,6 +88,7 @@ impl Lease {
             checkpoint,
             row: number(item, ROW).unwrap_or(0),
             first: text(item, FIRST).map(str::to_owned),
+            since_ms: number(item, SINCE),
             parents: parents.cloned().unwrap_or_default(),
             hashes: hashes.map(|(first, last)| (first.to_owned(), last.to_owned())),
         })
@@ -104,6 +110,9 @@ impl Lease {
             (SWITCHES.to_owned(), n(0)),
             (ROW.to_owned(), n(self.row)),
         ]);
+        if let Some(since_ms) = self.since_ms {
+            item.insert(SINCE.to_owned(), n(since_ms));
+        }
         if !self.parents.is_empty() {
             item.insert(PARENTS.to_owned(), AttributeValue::Ss(self.parents.clone()));
         }
@@ -150,6 +159,7 @@ mod tests {
         lease.hashes = Some(("0".into(), u128::MAX.to_string()));
         lease.counter = u64::MAX;
         lease.row = u64::MAX;
+        lease.since_ms = Some(1_764_000_000_123);
         assert_eq!(Lease::read("s1", &lease.item("k".into())), Some(lease.clone()));
         let sentinel = Lease::new("s1", Checkpoint::TrimHorizon, Vec::new());
         assert_eq!(Lease::read("s1", &sentinel.item("k".into())), Some(sentinel));

@@ -297,7 +297,7 @@ impl LeaseTable {
         Ok(if is_there { Kept::Yes } else { Kept::Lost })
     }
 
-    /// Notes the first record that was read of a lease that begins with `LATEST`.
+    /// Notes the first record that was read of a lease: the one that row 0 stands for.
     ///
     /// # Errors
     /// The table cannot be written.
@@ -309,6 +309,27 @@ impl LeaseTable {
             .expression_attribute_names("#first", FIRST)
             .expression_attribute_values(":me", AttributeValue::S(self.me.clone()))
             .expression_attribute_values(":first", AttributeValue::S(first.to_owned()));
+        self.send(update, "move").await
+    }
+
+    /// Numbers the rows of a lease anew, from `first` on: what its position was is gone.
+    ///
+    /// # Errors
+    /// The table cannot be written.
+    pub async fn renumber(&self, shard: &str, first: &str) -> Result<Kept, Fault> {
+        let s = |text: &str| AttributeValue::S(text.to_owned());
+        let update = self
+            .update(&self.key(shard))
+            .update_expression("SET #first = :first, #at = :begin, #sub = :none, #row = :none")
+            .condition_expression("#owner = :me")
+            .expression_attribute_names("#first", FIRST)
+            .expression_attribute_names("#at", CHECKPOINT)
+            .expression_attribute_names("#sub", SUB)
+            .expression_attribute_names("#row", ROW)
+            .expression_attribute_values(":me", s(&self.me))
+            .expression_attribute_values(":first", s(first))
+            .expression_attribute_values(":begin", s(Checkpoint::TrimHorizon.text()))
+            .expression_attribute_values(":none", n(0));
         self.send(update, "move").await
     }
 

@@ -24,8 +24,8 @@ pub struct Desk {
 #[derive(Debug, Default)]
 struct State {
     held: BTreeMap<String, Held>,
-    /// Of all shards ever held, by number.
-    names: Vec<String>,
+    /// Of all shards ever held, by number, with the record from which their rows are numbered.
+    names: Vec<(String, String)>,
     synced: bool,
     /// Shards that nobody reads, when it was last looked.
     unread: usize,
@@ -106,12 +106,13 @@ impl Desk {
         self.state().fault.clone()
     }
 
-    /// The number of a shard, the same whenever it is held.
-    pub fn number(&self, shard: &str) -> u32 {
+    /// The number of a shard whose rows are numbered from that record, the same whenever it is
+    /// held.
+    pub fn number(&self, shard: &str, first: &str) -> u32 {
         let mut state = self.state();
-        let known = state.names.iter().position(|name| name == shard);
+        let known = state.names.iter().position(|name| name.0 == shard && name.1 == first);
         let number = known.unwrap_or_else(|| {
-            state.names.push(shard.to_owned());
+            state.names.push((shard.to_owned(), first.to_owned()));
             state.names.len() - 1
         });
         number as u32
@@ -130,6 +131,16 @@ impl Desk {
                 phase: Phase::Reading,
             };
             state.held.insert(lease.shard.clone(), held);
+        });
+    }
+
+    /// The rows of a shard of which nothing was fetched yet are numbered from 0.
+    pub fn renumbered(&self, shard: &str) {
+        self.change(|state| {
+            if let Some(held) = state.held.get_mut(shard) {
+                (held.fetched, held.committed) = (0, 0);
+                held.handed.clear();
+            }
         });
     }
 
@@ -201,7 +212,7 @@ impl Desk {
     /// Where the reader stands when everything before a number is settled, and the shard.
     pub fn position(&self, number: u32, upto: u64) -> Option<(String, Option<Position>)> {
         let state = self.state();
-        let shard = state.names.get(number as usize)?.clone();
+        let shard = state.names.get(number as usize)?.0.clone();
         let held = state.held.get(&shard)?;
         let handed = held.handed.iter().take_while(|(end, _)| *end <= upto);
         let at = handed.last().map(|(_, at)| at.clone());
@@ -326,7 +337,7 @@ mod tests {
         let desk = Desk::default();
         for shard in ["a", "b"] {
             let lease = Lease::new(shard, Checkpoint::TrimHorizon, Vec::new());
-            desk.number(shard);
+            desk.number(shard, "1");
             desk.hold(&Lease { counter: 1, ..lease }, 0);
             desk.attach(shard, || Task(tokio::spawn(async {})));
         }
@@ -348,6 +359,20 @@ mod tests {
         desk.committed("a", 5);
         assert_eq!(desk.through(Phase::Ended), [("a".into(), 5)]);
         assert!(!desk.waits_for_settling());
+    }
+
+    #[tokio::test]
+    async fn rows_that_are_numbered_anew_have_a_number_of_their_own() {
+        let desk = Desk::default();
+        assert_eq!(["1", "1", "9"].map(|first| desk.number("a", first)), [0, 0, 1]);
+        let lease = Lease::new("a", Checkpoint::TrimHorizon, Vec::new());
+        desk.hold(&Lease { row: 7, ..lease }, 0);
+        desk.renumbered("a");
+        desk.fetched("a", 3);
+        desk.handed("a", 3, at(30));
+        desk.enter("a", Phase::Ended);
+        assert!(desk.through(Phase::Ended).is_empty(), "three are not settled");
+        assert_eq!(desk.position(1, 3), Some(("a".into(), Some(at(30)))));
     }
 
     #[tokio::test]

@@ -2,14 +2,15 @@
 
 use super::desk::{Desk, Phase};
 use super::fan_out;
+use super::numbering::Numbering;
 use super::place::Place;
 use super::tries::Tries;
 use super::unpack::{Chunk, Unpacker};
 use super::window::{IDS, Window};
 use crate::service::aws::errors::fault;
-use crate::service::aws::leases::position::{Checkpoint, Position};
+use crate::service::aws::leases::position::Position;
 use crate::service::aws::leases::row::Lease;
-use crate::service::aws::leases::table::{Kept, LeaseTable};
+use crate::service::aws::leases::table::LeaseTable;
 use crate::service::aws::streams::facts::{Facts, Stream};
 use crate::service::aws::streams::hash::HashRange;
 use crate::service::aws::streams::options::StreamOptions;
@@ -64,6 +65,8 @@ pub struct Fetching {
     pub counters: Counters,
     /// By shard, how far behind it is.
     pub behind: Mutex<BTreeMap<String, u64>>,
+    /// Takes a notice.
+    pub log: Arc<dyn Fn(&str) + Send + std::marker::Sync>,
 }
 
 /// Rows on their way.
@@ -97,9 +100,9 @@ pub struct Fetch {
     pub shard: String,
     /// Where it goes on.
     pub place: Place,
-    unpacker: Unpacker,
-    /// The lease begins with the latest, and nothing was read yet.
-    unpinned: bool,
+    pub(super) unpacker: Unpacker,
+    /// How its rows are numbered, until that is settled by the first record that is read.
+    pub(super) numbering: Option<Numbering>,
     /// The place's beginning, milliseconds since 1970 UTC.
     began_ms: i64,
     tries: Tries,
@@ -107,9 +110,9 @@ pub struct Fetch {
 
 impl Fetch {
     /// The task for a lease.
-    pub fn new(with: Arc<Fetching>, lease: &Lease, number: u32) -> Fetch {
-        let partition = Arc::new(partition(&with, &lease.shard));
-        let mut unpacker = Unpacker::new(partition, number, lease.row, Window::new(IDS));
+    pub fn new(with: Arc<Fetching>, lease: &Lease) -> Fetch {
+        let partition = Arc::new(partition(&with, &lease.shard, ""));
+        let mut unpacker = Unpacker::new(partition, 0, lease.row, Window::new(IDS));
         unpacker.settled = lease.position().cloned();
         unpacker.ids = with.options.event_ids;
         if let Some((first, last)) = &lease.hashes {
@@ -119,7 +122,7 @@ impl Fetch {
         Fetch {
             place: Place::of(lease, with.options.from),
             shard: lease.shard.clone(),
-            unpinned: lease.checkpoint == Checkpoint::Latest && lease.first.is_none(),
+            numbering: Some(Numbering::of(lease)),
             unpacker,
             began_ms,
             tries: Tries::default(),
@@ -221,7 +224,7 @@ impl Fetch {
         let Answer { records, behind_ms, is_end, asked_last } = answer;
         self.show(if is_end { 0 } else { behind_ms });
         if let Some(last) = records.last() {
-            self.pin(&records[0].sequence_number).await?;
+            self.number(&records[0].sequence_number).await?;
             self.place = Place::After(last.sequence_number.clone());
         }
         let is_empty = records.is_empty();
@@ -250,19 +253,6 @@ impl Fetch {
         // From here on nothing waits: a task that is ended has done both or neither.
         self.with.desk.fetched(&self.shard, chunk.rows.end);
         place.send(Item { shard: self.shard.clone(), chunk, _room: room });
-    }
-
-    /// Remembers the first record of a reader that began with the latest: from now on it begins
-    /// there.
-    async fn pin(&mut self, first: &str) -> Result<(), Fault> {
-        while self.unpinned {
-            match self.with.table.pin(&self.shard, first).await {
-                Ok(Kept::Yes) => self.unpinned = false,
-                Ok(Kept::Lost) => return Err(lease_lost(&self.shard, &self.with.stream.name)),
-                Err(fault) => self.wait(fault).await?,
-            }
-        }
-        Ok(())
     }
 
     /// Waits before the next try.
@@ -312,9 +302,11 @@ pub fn lease_lost(shard: &str, stream: &str) -> Fault {
     )
 }
 
-/// A shard as a partition: the same in every run.
-fn partition(with: &Fetching, shard: &str) -> Partition {
-    let text = format!("kinesis\n{}\n{}\n{shard}", with.facts.arn, with.facts.created_ms);
+/// A shard whose rows are numbered from the record `first` on, as a partition: the same in every
+/// run.
+pub(super) fn partition(with: &Fetching, shard: &str, first: &str) -> Partition {
+    let Facts { arn, created_ms, .. } = &with.facts;
+    let text = format!("kinesis\n{arn}\n{created_ms}\n{shard}\n{first}");
     let hash = blake3::hash(text.as_bytes());
     Partition {
         id: hash.as_bytes()[..16].try_into().expect("sixteen of thirty-two bytes"),

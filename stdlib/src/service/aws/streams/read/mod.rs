@@ -5,6 +5,7 @@ pub mod desk;
 pub mod fan_out;
 pub mod fetch;
 mod look_back;
+mod numbering;
 pub mod place;
 pub mod sync;
 pub mod tries;
@@ -44,7 +45,6 @@ pub struct AwsReader {
     last: watch::Sender<bool>,
     /// When it was first said that nothing more will be written.
     last_ns: Option<i64>,
-    log: Arc<dyn Fn(&str) + Send + std::marker::Sync>,
     tasks: Vec<Task>,
 }
 
@@ -85,6 +85,7 @@ impl AwsReader {
             clock,
             counters: ctx.counters.clone(),
             behind: Mutex::default(),
+            log: ctx.run.log.clone(),
         });
         let mut sync = Sync::new(with.clone());
         while let Err(fault) = sync.look().await {
@@ -93,8 +94,7 @@ impl AwsReader {
         }
         let tasks =
             vec![Task(tokio::spawn(sync.run())), Task(tokio::spawn(sync::renew(with.clone())))];
-        let log = ctx.run.log.clone();
-        Ok(AwsReader { with, rows, waiting: None, last, last_ns: None, log, tasks })
+        Ok(AwsReader { with, rows, waiting: None, last, last_ns: None, tasks })
     }
 
     /// Hands rows out, if their lease is fresh; else keeps them.
@@ -187,7 +187,7 @@ impl StreamReader for AwsReader {
         left.extend(self.try_to(|| table.leave(table.me())).await.err());
         if let Some(fault) = left.first() {
             let text = "a lease was not let go, and expires in 10 s";
-            (self.log)(&format!("{}: {text}: {fault}", self.with.node));
+            (self.with.log)(&format!("{}: {text}: {fault}", self.with.node));
         }
         Ok(())
     }

@@ -26,8 +26,11 @@ impl Place {
     pub fn of(lease: &Lease, from: From) -> Place {
         match (&lease.checkpoint, &lease.first, from) {
             (Checkpoint::After(position), _, _) => Place::At(position.seq().to_owned()),
-            (Checkpoint::Latest, Some(first), _) => Place::At(first.clone()),
-            (Checkpoint::Latest, None, _) => Place::Latest,
+            (_, Some(first), _) => Place::At(first.clone()),
+            (Checkpoint::Latest, None, _) => match lease.since_ms {
+                Some(ms) => Place::Time(i64::try_from(ms).unwrap_or(i64::MAX)),
+                None => Place::Latest,
+            },
             (Checkpoint::AtTimestamp, _, From::At(ms)) => Place::Time(ms),
             _ => Place::Horizon,
         }
@@ -79,8 +82,18 @@ mod tests {
         assert_eq!(place(after, None, From::Latest), Place::At("7".into()));
         assert_eq!(place(Checkpoint::Latest, None, From::Latest), Place::Latest);
         assert_eq!(place(Checkpoint::Latest, Some("5"), From::Latest), Place::At("5".into()));
+        assert_eq!(place(Checkpoint::TrimHorizon, Some("5"), From::At(9)), Place::At("5".into()));
         assert_eq!(place(Checkpoint::AtTimestamp, None, From::At(9)), Place::Time(9));
         assert_eq!(place(Checkpoint::TrimHorizon, None, From::Latest), Place::Horizon);
+    }
+
+    #[test]
+    fn the_latest_begins_when_its_lease_was_made() {
+        let mut lease = Lease::new("s", Checkpoint::Latest, Vec::new());
+        lease.since_ms = Some(5);
+        assert_eq!(Place::of(&lease, From::Latest), Place::Time(5));
+        lease.first = Some("7".into());
+        assert_eq!(Place::of(&lease, From::Latest), Place::At("7".into()));
     }
 
     #[test]

@@ -85,7 +85,11 @@ impl Sync {
         }
         self.list().await?;
         let mut rows = table.rows().await?;
-        for lease in self.lineage.missing(&rows.leases, self.with.options.from) {
+        let now_ms = self.with.clock.now_ns() / 1_000_000;
+        for mut lease in self.lineage.missing(&rows.leases, self.with.options.from) {
+            if lease.checkpoint == Checkpoint::Latest {
+                lease.since_ms = u64::try_from(now_ms).ok();
+            }
             table.create(&lease).await?;
             rows.leases.insert(lease.shard.clone(), lease);
         }
@@ -144,7 +148,7 @@ impl Sync {
         if lease.owner.as_deref() != Some(table.me()) || lease.is_ended() {
             return Ok(());
         }
-        let fetch = Fetch::new(self.with.clone(), &lease, desk.number(&lease.shard));
+        let fetch = Fetch::new(self.with.clone(), &lease);
         desk.hold(&lease, asked_ns);
         desk.attach(&lease.shard, || Task(tokio::spawn(fetch.run())));
         Ok(())
