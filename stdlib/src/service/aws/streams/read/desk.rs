@@ -47,6 +47,8 @@ struct Held {
     /// The number and the position behind each chunk that was handed out.
     handed: VecDeque<(u64, Position)>,
     phase: Phase,
+    /// The call that lets it go is under way: it is not renewed any more.
+    let_go: bool,
 }
 
 /// Where a shard stands.
@@ -129,6 +131,7 @@ impl Desk {
                 committed: lease.row,
                 handed: VecDeque::new(),
                 phase: Phase::Reading,
+                let_go: false,
             };
             state.held.insert(lease.shard.clone(), held);
         });
@@ -163,10 +166,25 @@ impl Desk {
         self.state().held.keys().cloned().collect()
     }
 
+    /// A lease is about to be let go: from now on it is not renewed, nor missed.
+    pub fn let_go(&self, shard: &str) {
+        self.change(|state| {
+            if let Some(held) = state.held.get_mut(shard) {
+                held.let_go = true;
+            }
+        });
+    }
+
+    /// Whether the shard is held, and stays so.
+    pub fn keeps(&self, shard: &str) -> bool {
+        self.state().held.get(shard).is_some_and(|held| !held.let_go)
+    }
+
     /// Leases that were last renewed before then, with their counters.
     pub fn due(&self, before_ns: i64) -> Vec<(String, u64)> {
         let state = self.state();
-        let due = state.held.iter().filter(|(_, held)| held.renewed_ns < before_ns);
+        let kept = state.held.iter().filter(|(_, held)| !held.let_go);
+        let due = kept.filter(|(_, held)| held.renewed_ns < before_ns);
         due.map(|(shard, held)| (shard.clone(), held.counter)).collect()
     }
 
@@ -401,6 +419,10 @@ mod tests {
         assert_eq!(desk.through(Phase::Leaving), [("b".into(), 0)]);
         desk.enter("b", Phase::Drained);
         assert_eq!(desk.through(Phase::Leaving).len(), 1);
+        desk.let_go("b");
+        assert_eq!(desk.due(1), [("a".into(), 1)], "it is not renewed");
+        assert!(!desk.keeps("b") && desk.keeps("a"), "nor missed");
+        assert_eq!(desk.through(Phase::Leaving).len(), 1, "and let go again if that fails");
     }
 
     #[tokio::test]

@@ -73,6 +73,7 @@ impl Sync {
         self.beats += 1;
         table.beat(self.beats).await?;
         for (shard, _) in desk.through(Phase::Leaving) {
+            desk.let_go(&shard);
             table.release(&shard).await?;
             desk.drop_shard(&shard);
         }
@@ -177,7 +178,7 @@ pub async fn renew(with: Arc<Fetching>) {
                     tries.remove(&shard);
                 }
                 // It may have been let go meanwhile.
-                Ok(None) if with.desk.holds(&shard) => {
+                Ok(None) if with.desk.keeps(&shard) => {
                     return with.desk.fail(lease_lost(&shard, &with.stream.name));
                 }
                 Ok(None) => (),
