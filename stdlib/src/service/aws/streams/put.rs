@@ -33,6 +33,9 @@ struct Progress<'a> {
     units: Units,
     lanes: Lanes,
     map: Option<Arc<ShardMap>>,
+    /// Where a unit went to another shard than it was packed for: the shards then, if they could
+    /// be listed. Asked once.
+    now: Option<Option<Arc<ShardMap>>>,
     appended: Appended,
     requests: u64,
     resent: u64,
@@ -56,7 +59,7 @@ pub async fn append(
     let lanes = units.lanes();
     let appended = Appended { refused, ..Appended::default() };
     let mut progress =
-        Progress { batch: &batch, units, lanes, map, appended, requests: 0, resent: 0 };
+        Progress { batch: &batch, units, lanes, map, now: None, appended, requests: 0, resent: 0 };
     progress.run(stream).await?;
     Ok(progress.finish())
 }
@@ -132,7 +135,7 @@ impl Progress<'_> {
         };
         for (unit, entry) in units.into_iter().zip(entries) {
             match entry.error_code() {
-                None => self.stored(stream, unit, entry.shard_id()).await?,
+                None => self.stored(stream, unit, entry.shard_id()).await,
                 Some(code) => {
                     let what = format!("write to stream `{}`", stream.name);
                     let fault = answered_fault(&what, code, entry.error_message());
@@ -148,19 +151,19 @@ impl Progress<'_> {
 
     /// A unit is stored. Where it went to another shard than it was packed for (the stream was
     /// split or merged), readers drop those of its records that do not belong there: they go again.
-    async fn stored(
-        &mut self,
-        stream: &Stream,
-        unit: u32,
-        shard: Option<&str>,
-    ) -> Result<(), Fault> {
+    /// Where it cannot be said which these are, all of them.
+    async fn stored(&mut self, stream: &Stream, unit: u32, shard: Option<&str>) {
         self.lanes.stored(unit);
         let rows = self.units.rows_of(unit).to_vec();
         let meant = self.units.units[unit as usize].shard.filter(|_| rows.len() > 1);
         let known = meant.zip(self.map.as_ref()).zip(shard);
         let lost = match known {
             Some((((meant, _), map), shard)) if map.name(meant) != shard => {
-                let range = stream.refresh().await?.range(shard);
+                if self.now.is_none() {
+                    self.now = Some(stream.refresh().await.ok());
+                }
+                let now = self.now.as_ref().and_then(Option::as_ref);
+                let range = now.and_then(|map| map.range(shard));
                 let kept = |row: &&u32| {
                     let hash = hash::of_key(&self.batch.key(**row as usize));
                     range.is_none_or(|range| !range.has(hash))
@@ -176,7 +179,6 @@ impl Progress<'_> {
             let message = format!("stream `{}` was split or merged meanwhile", stream.name);
             self.blame(Fault::transient("resharded", message));
         }
-        Ok(())
     }
 
     /// Units that were not taken, with those behind them.
