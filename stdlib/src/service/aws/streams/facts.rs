@@ -6,6 +6,7 @@ use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::types::Shard;
 use engine::fault::{Fault, FaultClass};
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::OnceCell;
@@ -20,6 +21,8 @@ pub struct Stream {
     pub name: String,
     client: Client,
     facts: OnceCell<Facts>,
+    /// The run may not look at it, and need not ask again.
+    denied: AtomicBool,
     map: RwLock<Option<Arc<ShardMap>>>,
     /// By shard, when it may be read next, nanoseconds since 1970 UTC.
     turns: Mutex<BTreeMap<String, i64>>,
@@ -43,6 +46,7 @@ impl Stream {
             name: name.to_owned(),
             client,
             facts: OnceCell::new(),
+            denied: AtomicBool::new(false),
             map: RwLock::default(),
             turns: Mutex::default(),
         }
@@ -66,9 +70,15 @@ impl Stream {
     /// # Errors
     /// There is no such stream, or it cannot be asked.
     pub async fn record_bytes_max(&self) -> Result<usize, Fault> {
+        if self.denied.load(Ordering::Relaxed) {
+            return Ok(smallest_limit());
+        }
         match self.facts().await {
             Ok(facts) => Ok(facts.record_bytes_max),
-            Err(fault) if fault.code.starts_with("AccessDenied") => Ok(smallest_limit()),
+            Err(fault) if fault.code.starts_with("AccessDenied") => {
+                self.denied.store(true, Ordering::Relaxed);
+                Ok(smallest_limit())
+            }
             Err(fault) => Err(fault),
         }
     }
