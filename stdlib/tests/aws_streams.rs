@@ -333,3 +333,96 @@ async fn what_comes_while_no_reader_of_the_latest_is_there_is_read() {
         assert_eq!((read.len(), read[0].payload.as_str()), (10, "{\"n\":10}"));
     }
 }
+
+#[tokio::test]
+async fn children_of_a_shard_that_has_expired_unread_begin() {
+    for fan_out in [false, true] {
+        let world = World::new(1, easy(), &[("fan_out", Value::Bool(fan_out))]).await;
+        world.write(records(0, 10, 3)).await;
+        ids(&world, false).await;
+        world.split("shardId-000000000000").await;
+        world.front.shared.clock.advance(25 * 3_600_000);
+        world.write(records(10, 10, 9)).await;
+        let mut reader = world.reader().await;
+        let read = read_until(&mut reader, true, |_| false).await;
+        assert_eq!(read.len(), 10, "fan_out: {fan_out}");
+        reader.close().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_subscription_from_before_the_end_does_not_say_that_all_is_read() {
+    let world = World::new(1, easy(), &[("fan_out", Value::Bool(true))]).await;
+    world.write(records(0, 10, 3)).await;
+    let mut reader = world.reader().await;
+    read_until(&mut reader, false, |read| read.len() >= 10).await;
+    let subscribed = || world.front.shared.calls.of("kinesis", "SubscribeToShard").calls;
+    let before = subscribed();
+    assert_eq!(read_until(&mut reader, true, |_| false).await, []);
+    assert!(subscribed() > before);
+}
+
+/// Restarts a reader while these rules hold, and writes the same records again: how many were
+/// recognised, and how often it was given up to look back.
+async fn looks_back(rules: &str) -> (u64, u64) {
+    let world = World::new(1, easy(), &[]).await;
+    world.write(records(0, 50, 5)).await;
+    ids(&world, true).await;
+    world.write(records(0, 50, 5)).await;
+    world.rules(rules);
+    ids(&world, true).await;
+    let counts = world.ctx.counters.snapshot();
+    let of = |name: &str| counts.get(name).copied().unwrap_or(0);
+    (of("duplicates dropped"), of("look back broken off"))
+}
+
+#[tokio::test]
+async fn looking_back_weathers_a_storm_or_says_that_it_did_not() {
+    let storm = looks_back(
+        r#"[{"service": "kinesis", "operation": "GetRecords", "count": 6,
+             "action": {"status": 400, "code": "ProvisionedThroughputExceededException"}}]"#,
+    );
+    assert_eq!(storm.await, (50, 0));
+    let refused = looks_back(
+        r#"[{"service": "kinesis", "operation": "GetRecords", "count": 1,
+             "action": {"status": 400, "code": "AccessDeniedException"}}]"#,
+    );
+    assert_eq!(refused.await, (0, 1));
+}
+
+#[tokio::test]
+async fn after_a_split_the_shards_are_listed_once_and_need_not_be() {
+    let options = [("order", Value::Text("none".into())), ("pack", Value::Bool(true))];
+    let world = World::new(3, easy(), &options).await;
+    let streams = world.streams();
+    world.write_by(&streams, records(0, 200, 40)).await;
+    for shard in world.open_shards().await {
+        world.split(&shard).await;
+    }
+    world.rules(
+        r#"[{"service": "kinesis", "operation": "ListShards", "count": 1,
+             "action": {"status": 400, "code": "LimitExceededException"}}]"#,
+    );
+    let listed = || world.front.shared.calls.of("kinesis", "ListShards").calls;
+    let before = listed();
+    let appended = streams.append(STREAM, records(200, 200, 40)).await.unwrap();
+    assert_eq!((listed() - before, appended.again.len()), (1, 200));
+    world.rules("[]");
+    world.write_by(&streams, records(200, 200, 40)).await;
+    let mut reader = world.reader().await;
+    all_in_order(&read_until(&mut reader, true, |_| false).await, 400);
+}
+
+#[tokio::test]
+async fn who_may_not_look_at_the_stream_does_not_ask_again() {
+    let world = World::new(1, easy(), &[]).await;
+    world.rules(
+        r#"[{"service": "kinesis", "operation": "DescribeStreamSummary",
+             "action": {"status": 400, "code": "AccessDeniedException"}}]"#,
+    );
+    let streams = world.streams();
+    for first in [0, 10, 20] {
+        world.write_by(&streams, records(first, 10, 3)).await;
+    }
+    assert_eq!(world.front.shared.calls.of("kinesis", "DescribeStreamSummary").calls, 1);
+}

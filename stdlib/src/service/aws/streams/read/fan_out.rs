@@ -91,6 +91,7 @@ pub async fn run(fetch: &mut Fetch) -> Result<(), Fault> {
                 fetch.wait(Fault::throttle(fault.code, fault.message)).await?;
                 with.clock.sleep(IN_USE).await;
             }
+            Err(fault) if fetch.is_gone(&fault).await? => return Ok(()),
             Err(fault) => fetch.wait(fault).await?,
         }
     }
@@ -100,15 +101,18 @@ pub async fn run(fetch: &mut Fetch) -> Result<(), Fault> {
 async fn subscription(fetch: &mut Fetch, arn: &str) -> Result<bool, Fault> {
     let with = fetch.with.clone();
     let what = format!("subscribe to shard {} of stream `{}`", fetch.shard, with.stream.name);
+    let mut last = with.last.clone();
+    let asked_last = *last.borrow_and_update();
     let ask = with.stream.client().subscribe_to_shard().consumer_arn(arn);
     let ask = ask.shard_id(&fetch.shard).starting_position(fetch.place.position());
     let answer = ask.send().await.map_err(|error| fault(&what, error))?;
     let mut events = answer.event_stream;
     loop {
-        let asked_last = *with.last.borrow();
         let event = tokio::select! {
             event = events.recv() => event,
             () = with.clock.sleep(SILENCE) => return Ok(false),
+            // An event that is on its way may be older than that: only a new subscription tells.
+            Ok(()) = last.changed(), if !asked_last => return Ok(false),
         };
         let event = match event {
             Ok(Some(SubscribeToShardEventStream::SubscribeToShardEvent(event))) => event,

@@ -8,7 +8,7 @@ use super::tries::Tries;
 use super::unpack::{Chunk, Unpacker};
 use super::window::{IDS, Window};
 use crate::service::aws::errors::fault;
-use crate::service::aws::leases::position::Position;
+use crate::service::aws::leases::position::{Checkpoint, Position};
 use crate::service::aws::leases::row::Lease;
 use crate::service::aws::leases::table::LeaseTable;
 use crate::service::aws::streams::facts::{Facts, Stream};
@@ -103,6 +103,8 @@ pub struct Fetch {
     pub(super) unpacker: Unpacker,
     /// How its rows are numbered, until that is settled by the first record that is read.
     pub(super) numbering: Option<Numbering>,
+    /// The place is the moment at which the lease was made, by the clock of who made it.
+    since: bool,
     /// The place's beginning, milliseconds since 1970 UTC.
     began_ms: i64,
     tries: Tries,
@@ -123,6 +125,7 @@ impl Fetch {
             place: Place::of(lease, with.options.from),
             shard: lease.shard.clone(),
             numbering: Some(Numbering::of(lease)),
+            since: lease.checkpoint == Checkpoint::Latest && lease.since_ms.is_some(),
             unpacker,
             began_ms,
             tries: Tries::default(),
@@ -149,7 +152,11 @@ impl Fetch {
         let mut empty = 0;
         loop {
             let Some(token) = iterator.take() else {
-                iterator = self.iterator().await?;
+                match self.iterator_at(&self.place).await {
+                    Ok(token) => iterator = token,
+                    Err(fault) if self.is_gone(&fault).await? => return Ok(()),
+                    Err(fault) => self.wait(fault).await?,
+                }
                 continue;
             };
             let asked_last = *self.with.last.borrow();
@@ -162,6 +169,9 @@ impl Fetch {
                     if fault.code == "ExpiredIteratorException" {
                         self.place = self.place.clone().again(self.began_ms);
                         continue;
+                    }
+                    if self.is_gone(&fault).await? {
+                        return Ok(());
                     }
                     self.wait(fault).await?;
                     iterator = Some(token);
@@ -182,17 +192,6 @@ impl Fetch {
             }
             if !is_full {
                 self.pause(empty).await;
-            }
-        }
-    }
-
-    /// An iterator at the place; `None` when it is to be asked for again.
-    async fn iterator(&mut self) -> Result<Option<String>, Fault> {
-        match self.iterator_at(&self.place).await {
-            Ok(iterator) => Ok(iterator),
-            Err(fault) => {
-                self.wait(fault).await?;
-                Ok(None)
             }
         }
     }
@@ -260,6 +259,12 @@ impl Fetch {
     /// # Errors
     /// The fault, when there must be none.
     pub async fn wait(&mut self, fault: Fault) -> Result<(), Fault> {
+        let is_early = self.since && matches!(self.place, Place::Time(_));
+        let fault = match is_early && fault.code == "InvalidArgumentException" {
+            // The clock of who made the lease is ahead of AWS's: that moment is still to come.
+            true => Fault::transient(fault.code, fault.message),
+            false => fault,
+        };
         let wait = self.tries.next(fault, self.with.clock.now_ns())?;
         self.with.clock.sleep(wait.max(PACE)).await;
         Ok(())
@@ -268,6 +273,12 @@ impl Fetch {
     /// It goes well again.
     pub fn went_well(&mut self) {
         self.tries.done();
+    }
+
+    /// Waits for this shard's turn, together with the other readers of it in this process.
+    pub(super) async fn turn(&self) {
+        let turn = self.with.stream.turn(&self.shard, self.with.clock.now_ns(), PACE);
+        self.with.clock.sleep(turn).await;
     }
 
     /// Waits before the next read, together with the other readers of this shard in this process.

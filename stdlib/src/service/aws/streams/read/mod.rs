@@ -4,6 +4,7 @@
 pub mod desk;
 pub mod fan_out;
 pub mod fetch;
+mod gone;
 mod look_back;
 mod numbering;
 pub mod place;
