@@ -8,7 +8,7 @@ use crate::service::aws::clients::Clients;
 use crate::service::aws::errors;
 use crate::service::aws::warehouse::{Table, ddl, query};
 use aws_sdk_dynamodb::types::{AttributeValue, ScalarAttributeType};
-use aws_sdk_kinesis::types::ShardIteratorType;
+use aws_sdk_kinesis::types::{ShardIteratorType, StartingPosition};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
@@ -33,6 +33,10 @@ pub struct Uses {
     pub writes: bool,
     /// It is the table of leases and positions.
     pub is_state: bool,
+    /// A writer packs records by shards.
+    pub packs: bool,
+    /// A reader is a consumer of its own.
+    pub fans_out: bool,
 }
 
 /// A key that no item and no object has.
@@ -97,6 +101,13 @@ async fn in_bucket(clients: &Clients, bucket: &str, uses: Uses, all: &mut Vec<De
         let put = clients.s3.put_object().bucket(bucket).key(NOBODY);
         let put = put.if_match("\"00000000000000000000000000000000\"").send().await;
         note(all, "s3:PutObject", put);
+        let got = clients.s3.get_object().bucket(bucket).key(NOBODY).send().await;
+        // Who may not list either is told that of every object that is not there.
+        if got.as_ref().is_err_and(|error| error.code() != Some("NoSuchKey"))
+            && clients.s3.list_objects_v2().bucket(bucket).max_keys(1).send().await.is_ok()
+        {
+            note(all, "s3:GetObject", got);
+        }
     }
 }
 
@@ -143,14 +154,17 @@ async fn in_stream(clients: &Clients, stream: &str, uses: Uses, all: &mut Vec<De
         let call = kinesis.put_records().stream_name(stream).set_records(Some(Vec::new()));
         note(all, "kinesis:PutRecords", call.send().await);
     }
-    if !uses.reads {
+    if !uses.reads && !uses.packs {
         return;
     }
     let listed = kinesis.list_shards().stream_name(stream).max_results(1).send().await;
     let shard = listed.as_ref().ok().and_then(|listed| listed.shards().first());
     let shard = shard.map(|shard| shard.shard_id.clone());
     note(all, "kinesis:ListShards", listed);
-    let Some(shard) = shard else { return };
+    let Some(shard) = shard.filter(|_| uses.reads) else { return };
+    if uses.fans_out {
+        return in_consumer(clients, stream, &shard, all).await;
+    }
     let call = kinesis.get_shard_iterator().stream_name(stream).shard_id(shard);
     let begun = call.shard_iterator_type(ShardIteratorType::TrimHorizon).send().await;
     let iterator = begun.as_ref().ok().and_then(|begun| begun.shard_iterator.clone());
@@ -158,6 +172,26 @@ async fn in_stream(clients: &Clients, stream: &str, uses: Uses, all: &mut Vec<De
     if let Some(iterator) = iterator {
         let read = kinesis.get_records().shard_iterator(iterator).limit(1).send().await;
         note(all, "kinesis:GetRecords", read);
+    }
+}
+
+/// Asks for a consumer that is not there, and registers one whose name cannot be.
+async fn in_consumer(clients: &Clients, stream: &str, shard: &str, all: &mut Vec<Denied>) {
+    let kinesis = &clients.kinesis;
+    let told = kinesis.describe_stream_summary().stream_name(stream).send().await;
+    let summary = told.ok().and_then(|told| told.stream_description_summary);
+    let Some(arn) = summary.map(|summary| summary.stream_arn) else { return };
+    let call = kinesis.describe_stream_consumer().stream_arn(&arn);
+    let told = call.consumer_name("flowc-check-no-such-consumer").send().await;
+    note(all, "kinesis:DescribeStreamConsumer", told);
+    let call = kinesis.register_stream_consumer().stream_arn(&arn).consumer_name(NOBODY);
+    note(all, "kinesis:RegisterStreamConsumer", call.send().await);
+    let consumer = format!("{arn}/consumer/flowc-check-no-such-consumer:1");
+    let call = kinesis.subscribe_to_shard().consumer_arn(consumer).shard_id(shard);
+    let latest = StartingPosition::builder().r#type(ShardIteratorType::Latest).build();
+    if let Ok(latest) = latest {
+        let told = call.starting_position(latest).send().await;
+        note(all, "kinesis:SubscribeToShard", told.map(drop));
     }
 }
 

@@ -13,6 +13,7 @@ use aws_smithy_types::config_bag::ConfigBag;
 use dsl::plan::Plan;
 use dsl::problem::{Problem, Severity};
 use dsl::span::Span;
+use dsl::value::Value;
 use engine::fault::Fault;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -139,9 +140,20 @@ fn uses(plan: &Plan, wanted: &Wanted) -> Uses {
         if node.resource.and_then(named) != Some(own) {
             continue;
         }
+        let resource = node.resource.and_then(|at| plan.resources.get(at));
+        let option = |name: &str| resource?.binding.as_ref()?.options.get(name);
+        let is_set = |name: &str| option(name) == Some(&Value::Bool(true));
         match node.op.rsplit('.').next() {
-            Some("read" | "get" | "scan") => uses.reads = true,
-            _ => uses.writes = true,
+            Some("read" | "get" | "scan") => {
+                uses.reads = true;
+                uses.fans_out |= is_set("fan_out");
+            }
+            _ => {
+                uses.writes = true;
+                let in_order = resource.is_some_and(|each| !each.key.is_empty())
+                    && option("order").and_then(Value::as_text) != Some("none");
+                uses.packs |= is_set("pack") && !in_order;
+            }
         }
     }
     uses

@@ -157,6 +157,43 @@ async fn a_check_finds_everything_in_one_go() {
 }
 
 #[tokio::test]
+async fn what_only_some_bindings_need_is_asked_for_too() {
+    let front = front().await;
+    let file = FILE.replace("shards: 2", "shards: 2, fan_out: true, pack: true, order: \"none\"");
+    let read = "orders.read -> base64.decode -> json.decode";
+    let served = "http.serve(\"127.0.0.1:0\", path: \"/b\") -> json.decode as Line";
+    let written = file.replace(read, served);
+    up(&site(&file, &front)).await;
+    assert_eq!(check(&file, &front).await, vec![]);
+    let denied = |service: &str, operation: &str| {
+        format!(
+            "{{\"service\":\"{service}\",\"operation\":\"{operation}\",\
+             \"action\":{{\"status\":400,\"code\":\"AccessDeniedException\"}}}}"
+        )
+    };
+    let of_fan_out = ["DescribeStreamConsumer", "RegisterStreamConsumer", "SubscribeToShard"];
+    let mut rules: Vec<String> = of_fan_out.map(|each| denied("kinesis", each)).into();
+    rules.push(denied("s3", "GetObject"));
+    front.shared.rules.set(format!("[{}]", rules.join(",")).as_bytes()).unwrap();
+    let found = check(&file, &front).await;
+    let said: Vec<&str> = found.iter().map(|(.., problem)| problem.message.as_str()).collect();
+    let expected = [
+        "bucket `failed`: `s3:GetObject` is not allowed",
+        "stream `orders`: `kinesis:DescribeStreamConsumer` is not allowed",
+        "stream `orders`: `kinesis:RegisterStreamConsumer` is not allowed",
+        "stream `orders`: `kinesis:SubscribeToShard` is not allowed",
+    ];
+    assert_eq!(said, expected);
+    let rules = format!("[{}]", denied("kinesis", "ListShards"));
+    front.shared.rules.set(rules.as_bytes()).unwrap();
+    let found = check(&written, &front).await;
+    let said: Vec<&str> = found.iter().map(|(.., problem)| problem.message.as_str()).collect();
+    assert_eq!(said, ["stream `orders`: `kinesis:ListShards` is not allowed"]);
+    let strict = written.replace("\"none\"", "\"strict\"");
+    assert_eq!(check(&strict, &front).await, vec![]);
+}
+
+#[tokio::test]
 async fn a_check_changes_nothing() {
     let front = front().await;
     let site = site(FILE, &front);
