@@ -21,7 +21,11 @@ pub const SPEC: NodeSpec = NodeSpec {
     doc: "\
 A write is confirmed when the delivery has the records durably; they reach the bucket when its
 buffer is full (`size`), or the first of them has waited long enough (`wait`), or the run ends. A
-record that this node has handed over before is counted as `already stored` and not taken again.",
+record that this node has handed over before is counted as `already stored` and not taken again.
+
+Firehose recognises nothing, and its buffer does not end with the run: there such a record may reach
+the bucket twice, where the delivery is `ndjson<…>` with the same event id, and `table.copy` keeps
+one of them.",
     kind: NodeKind::Sink,
     resource: Some(ResourceKind::Delivery),
     signatures: &["R ->"],

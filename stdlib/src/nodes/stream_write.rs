@@ -22,13 +22,19 @@ A record is encoded as the stream's type says; the fields of its `key` clause, j
 its partition key. Records are stored in the order in which they arrive, and a write is confirmed
 when they are durable. A record that this node has stored before (in an earlier try, or before a
 crash) is recognised by its source and number, counted as `already stored`, and not stored again;
-but not behind `[a, b]`, where copies of one source record meet.",
+but not behind `[a, b]`, where copies of one source record meet.
+
+Kinesis recognises nothing: there such a record may be stored again, where the stream is `json<…>`
+with the same event id, and `stream.read` drops the copy within its window.",
     kind: NodeKind::Sink,
     resource: Some(ResourceKind::Stream),
     signatures: &["R ->"],
     options: &[],
     fails: &[
-        FailureSpec { code: "record_too_large", when: "a record is over 1 MiB" },
+        FailureSpec {
+            code: "record_too_large",
+            when: "a record is over 1 MiB, or the limit of the stream itself",
+        },
         FailureSpec {
             code: "partition_key",
             when: "the partition key is empty or over 256 characters",
