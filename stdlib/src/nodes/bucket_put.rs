@@ -46,7 +46,8 @@ A value of dots alone has them as `%2E`; an empty one is `_empty`, and the value
         example: "key: \"{batch.id}.txt\"",
         ..OPTION
     }],
-    fails: &[FailureSpec { code: "store", when: "after its retries" }],
+    // What it cannot store stops the run.
+    fails: &[],
     delivery: Delivery { replays: false, holds_ack: false, idempotent: true },
     examples: &[Example {
         title: "Two lines of a file to an object.",
