@@ -22,6 +22,11 @@ use tokio::sync::Mutex;
 const POLL_MIN: Duration = Duration::from_secs(1);
 /// Between two looks at a bucket into which none have come for a while.
 const POLL_MAX: Duration = Duration::from_secs(10);
+/// Between two looks at a bucket that has so many objects that a look takes many requests.
+const LONG_POLL_MAX: Duration = Duration::from_secs(60);
+/// Readers whose next objects are kept in memory; a further one takes the place of the one that
+/// has not read for longest.
+const WINDOWS_MAX: usize = 8;
 /// Objects that are kept in memory to be handed out; others are listed again.
 const WINDOW: usize = 100_000;
 
@@ -33,58 +38,85 @@ pub struct Arrivals {
     inner: Mutex<Inner>,
     /// Looks in a row that have found nothing.
     idle: AtomicU32,
+    /// Requests of the last look.
+    pages: AtomicU32,
 }
 
 #[derive(Default)]
 struct Inner {
     order: Order,
     loaded: bool,
-    windows: BTreeMap<String, Window>,
+    windows: Windows,
 }
 
-/// The objects of a prefix that are handed out next.
+/// A window for each reader: it is known by its prefix and by the number that it wants next. The
+/// last that was read is the last.
+#[derive(Default)]
+struct Windows(Vec<(String, Window)>);
+
+impl Windows {
+    /// The window of a reader that wants number `from` next.
+    fn remove(&mut self, prefix: &str, from: u64) -> Option<Window> {
+        let wanted = |(of, window): &(String, Window)| of == prefix && window.from == from;
+        let at = self.0.iter().position(wanted)?;
+        Some(self.0.remove(at).1)
+    }
+
+    /// Keeps a window that has something left.
+    fn keep(&mut self, prefix: &str, window: Window) {
+        if window.from >= window.upto {
+            return;
+        }
+        if self.0.len() == WINDOWS_MAX {
+            self.0.remove(0);
+        }
+        self.0.push((prefix.to_owned(), window));
+    }
+}
+
+/// The objects of a prefix that are handed out next to a reader.
 #[derive(Default)]
 struct Window {
-    /// Everything numbered in here is in `objects`.
+    /// Everything numbered from here to `upto` is in `objects`.
     from: u64,
     upto: u64,
     objects: BTreeMap<u64, ObjectInfo>,
 }
 
 impl Window {
-    /// At most `max` objects from number `from`, which is not before the window.
-    fn take(&mut self, from: u64, max: usize) -> Listed {
-        self.objects = self.objects.split_off(&from);
-        self.from = from;
+    /// The next objects, at most `max`.
+    fn take(&mut self, max: usize) -> Listed {
         let objects: Vec<ObjectInfo> = self.objects.values().take(max).cloned().collect();
         let next = match objects.last() {
             Some(last) if objects.len() < self.objects.len() => last.seq + 1,
-            _ => self.upto.max(from),
+            _ => self.upto.max(self.from),
         };
+        self.objects = self.objects.split_off(&next);
+        self.from = next;
         Listed { objects, next }
     }
 }
 
 impl Arrivals {
     pub fn new(s3: Client, state: Arc<StateTable>, bucket: &str) -> Arrivals {
-        let (bucket, inner, idle) = (bucket.to_owned(), Mutex::default(), AtomicU32::new(0));
-        Arrivals { s3, state, bucket, inner, idle }
+        let (bucket, inner) = (bucket.to_owned(), Mutex::default());
+        let (idle, pages) = (AtomicU32::new(0), AtomicU32::new(1));
+        Arrivals { s3, state, bucket, inner, idle, pages }
     }
 
     /// How long to wait before the next look.
     pub fn next_poll(&self) -> Duration {
-        let idle = self.idle.load(Ordering::Relaxed).min(8);
-        (POLL_MIN * (1 << idle) / 2).clamp(POLL_MIN, POLL_MAX)
+        poll(self.idle.load(Ordering::Relaxed), self.pages.load(Ordering::Relaxed))
     }
 
     /// See [`crate::service::Objects::list`]. Looks into the bucket where it has nothing to hand
     /// out.
     pub async fn list(&self, prefix: &str, from: u64, max: usize) -> Result<Listed, Fault> {
         let mut inner = self.inner.lock().await;
-        if let Some(window) = inner.windows.get_mut(prefix)
-            && (window.from..window.upto).contains(&from)
-        {
-            return Ok(window.take(from, max));
+        if let Some(mut window) = inner.windows.remove(prefix, from) {
+            let listed = window.take(max);
+            inner.windows.keep(prefix, window);
+            return Ok(listed);
         }
         if !inner.loaded {
             self.load(&mut inner).await?;
@@ -92,8 +124,8 @@ impl Arrivals {
         let found = self.look(prefix).await?;
         self.number(&mut inner, &found).await?;
         let mut window = self.window(&inner.order, found, from);
-        let listed = window.take(from, max);
-        inner.windows.insert(prefix.to_owned(), window);
+        let listed = window.take(max);
+        inner.windows.keep(prefix, window);
         match listed.next > from {
             true => self.idle.store(0, Ordering::Relaxed),
             false => drop(self.idle.fetch_add(1, Ordering::Relaxed)),
@@ -150,7 +182,7 @@ impl Arrivals {
     async fn look(&self, prefix: &str) -> Result<Vec<Found>, Fault> {
         let mut found: Vec<Found> = Vec::new();
         let mut token = None;
-        loop {
+        for pages in 1.. {
             let list = self.s3.list_objects_v2().bucket(&self.bucket).prefix(prefix);
             let page = list.set_continuation_token(token).send().await;
             let page = page
@@ -158,9 +190,11 @@ impl Arrivals {
             found.extend(page.contents.unwrap_or_default().into_iter().filter_map(shown));
             token = page.next_continuation_token;
             if token.is_none() {
-                return Ok(found);
+                self.pages.store(pages, Ordering::Relaxed);
+                break;
             }
         }
+        Ok(found)
     }
 
     /// Stores numbers for those objects that have none.
@@ -185,6 +219,13 @@ impl Arrivals {
     }
 }
 
+/// How long to wait after `idle` looks that have found nothing, of which the last took `pages`
+/// requests: about a request a second.
+fn poll(idle: u32, pages: u32) -> Duration {
+    let quiet = (POLL_MIN * (1 << idle.min(8)) / 2).clamp(POLL_MIN, POLL_MAX);
+    quiet.max((POLL_MIN * pages.min(1_000)).min(LONG_POLL_MAX))
+}
+
 /// What a listing says of an object. Names that end with `/` are the folders of consoles.
 fn shown(object: Object) -> Option<Found> {
     let key = object.key.filter(|key| !key.ends_with('/'))?;
@@ -207,8 +248,36 @@ mod tests {
     fn a_window_hands_out_pages_and_moves_past_what_is_not_its_own() {
         let objects = [2, 5, 6].map(|seq| (seq, info(seq))).into();
         let mut window = Window { from: 0, upto: 9, objects };
-        assert_eq!(window.take(0, 2), Listed { objects: vec![info(2), info(5)], next: 6 });
-        assert_eq!(window.take(6, 2), Listed { objects: vec![info(6)], next: 9 });
-        assert_eq!(window.take(9, 2), Listed { objects: vec![], next: 9 });
+        assert_eq!(window.take(2), Listed { objects: vec![info(2), info(5)], next: 6 });
+        assert_eq!(window.take(2), Listed { objects: vec![info(6)], next: 9 });
+        assert_eq!(window.take(2), Listed { objects: vec![], next: 9 });
+    }
+
+    #[test]
+    fn readers_of_one_prefix_have_windows_of_their_own() {
+        let window = |from: u64| {
+            let objects = (from..9).map(|seq| (seq, info(seq))).collect();
+            Window { from, upto: 9, objects }
+        };
+        let mut windows = Windows::default();
+        windows.keep("a/", window(0));
+        windows.keep("a/", window(4));
+        assert!(windows.remove("a/", 1).is_none());
+        assert!(windows.remove("b/", 0).is_none());
+        for from in [4, 0, 6, 2, 8, 4, 6, 8] {
+            let mut found = windows.remove("a/", from).unwrap();
+            assert_eq!(found.take(2).objects.first(), Some(&info(from)));
+            windows.keep("a/", found);
+        }
+        assert!(windows.0.is_empty());
+        (0..20).for_each(|n| windows.keep("a/", window(n % 5)));
+        assert_eq!(windows.0.len(), WINDOWS_MAX);
+    }
+
+    #[test]
+    fn a_bucket_of_many_objects_is_looked_at_less_often() {
+        let seconds = |idle, pages| poll(idle, pages).as_secs();
+        assert_eq!([seconds(0, 1), seconds(3, 1), seconds(20, 1)], [1, 4, 10]);
+        assert_eq!([seconds(0, 15), seconds(20, 15), seconds(0, u32::MAX)], [15, 15, 60]);
     }
 }
