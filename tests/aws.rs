@@ -17,6 +17,14 @@ const WITHOUT_WAREHOUSE: [&str; 4] = ["ingest", "gateway", "archive", "dynamo"];
 /// How much of the published file is run.
 const PUBLISHED_ROWS: usize = 20_000;
 
+/// The shop with the first rows of the published file.
+fn published() -> Option<Shop> {
+    let bytes = published_file()?;
+    let ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
+    let end = ends.map(|(at, _)| at + 1).nth(PUBLISHED_ROWS).expect("the file is longer");
+    Some(Shop::with_csv(&bytes[..end]))
+}
+
 /// The shop with short waits, and the endpoint where one is for everything.
 fn on_aws(shop: Shop, endpoint: Option<&str>) -> Shop {
     let text = fs::read_to_string(shop.flow()).expect("the flow is there");
@@ -74,18 +82,16 @@ fn the_shop_runs_on_the_front_twice_with_one_end_state() {
 
 #[test]
 fn the_published_rows_run_on_the_front() {
-    let Some(bytes) = published_file() else { return };
-    let ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
-    let end = ends.map(|(at, _)| at + 1).nth(PUBLISHED_ROWS).expect("the file is longer");
-    runs_on_the_front(Shop::with_csv(&bytes[..end]), 1);
+    let Some(shop) = published() else { return };
+    runs_on_the_front(shop, 1);
 }
 
 /// Runs the flows without a warehouse where each service has its own address.
-fn runs_without_warehouse(kinesis: &str, dynamodb: &str, s3: &str) {
+fn runs_without_warehouse(shop: Shop, [kinesis, dynamodb, s3]: [&str; 3]) {
     let places = ["--kinesis", kinesis, "--dynamodb", dynamodb, "--s3", s3];
     let output = standins::python("tests/standins/aws_up.py", &places).expect("Python was there");
     assert!(output.status.success(), "{}", both(&output));
-    let shop = on_aws(Shop::sample(), None);
+    let shop = on_aws(shop, None);
     let mut checks = vec!["--services", "stream,archive,invoices,customers,quarantine"];
     checks.extend(places);
     for _ in 0..2 {
@@ -104,5 +110,13 @@ fn runs_without_warehouse(kinesis: &str, dynamodb: &str, s3: &str) {
 #[test]
 fn the_shop_runs_on_moto() {
     let Some(moto) = standins::moto() else { return };
-    runs_without_warehouse(&moto.url, &moto.url, &moto.url);
+    runs_without_warehouse(Shop::sample(), [&moto.url; 3]);
+}
+
+#[test]
+fn the_shop_runs_on_moto_and_s3s() {
+    let Some(moto) = standins::moto() else { return };
+    let shop = Shop::sample();
+    let s3 = standins::s3s();
+    runs_without_warehouse(shop, [&moto.url, &moto.url, &s3.url]);
 }
