@@ -81,13 +81,19 @@ impl Lease {
         let checkpoint = Checkpoint::parse(text(item, CHECKPOINT)?, sub)?;
         let parents = item.get(PARENTS).and_then(|parents| parents.as_ss().ok());
         let hashes = text(item, FIRST_HASH).zip(text(item, LAST_HASH));
+        let first = text(item, FIRST);
+        // Set back by hand: it begins with row 0, whatever the row was.
+        let (row, first) = match checkpoint {
+            Checkpoint::After(_) => (number(item, ROW), first),
+            _ => (None, first.filter(|first| first.bytes().all(|byte| byte.is_ascii_digit()))),
+        };
         Some(Lease {
             shard: shard.to_owned(),
             owner: text(item, OWNER).map(str::to_owned),
             counter: number(item, COUNTER)?,
             checkpoint,
-            row: number(item, ROW).unwrap_or(0),
-            first: text(item, FIRST).map(str::to_owned),
+            row: row.unwrap_or(0),
+            first: first.map(str::to_owned),
             since_ms: number(item, SINCE),
             parents: parents.cloned().unwrap_or_default(),
             hashes: hashes.map(|(first, last)| (first.to_owned(), last.to_owned())),
@@ -166,6 +172,11 @@ mod tests {
         let mut item = lease.item("k".into());
         item.insert(OWNER.into(), AttributeValue::S("w".into()));
         assert_eq!(Lease::read("s1", &item).unwrap().owner.as_deref(), Some("w"));
+        item.insert(FIRST.into(), AttributeValue::S("after 9.3".into()));
+        let back = Checkpoint::TrimHorizon.text().to_owned();
+        item.insert(CHECKPOINT.into(), AttributeValue::S(back));
+        let back = Lease::read("s1", &item).unwrap();
+        assert_eq!((back.row, back.first), (0, None), "it was set back");
         item.remove(CHECKPOINT);
         assert_eq!(Lease::read("s1", &item), None);
     }
