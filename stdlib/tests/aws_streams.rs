@@ -142,6 +142,19 @@ async fn packed_records_find_their_shard_after_a_split() {
 }
 
 #[tokio::test]
+async fn what_comes_again_after_a_split_is_dropped() {
+    let world = World::new(1, easy(), &[]).await;
+    world.write(records(0, 50, 9)).await;
+    world.split("shardId-000000000000").await;
+    // As if the reply had been lost.
+    world.write(records(0, 60, 9)).await;
+    let mut reader = world.reader().await;
+    let read = read_until(&mut reader, true, |_| false).await;
+    all_in_order(&read, 60);
+    assert_eq!(read.len(), 60);
+}
+
+#[tokio::test]
 async fn shards_are_split_and_merged_while_they_are_read() {
     let world = World::new(1, Settings { list_shards_page: 2, ..easy() }, &[]).await;
     let mut reader = world.reader().await;

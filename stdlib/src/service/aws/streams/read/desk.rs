@@ -5,12 +5,15 @@ use crate::service::aws::leases::row::Lease;
 use crate::service::aws::leases::share::EXPIRES_NS;
 use engine::fault::Fault;
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 /// For how long after a renewal rows of a shard are handed out.
 const FRESH_NS: i64 = EXPIRES_NS / 3 * 2;
+
+/// Shards at their end whose ids are kept for their children.
+const WINDOWS: usize = 8;
 
 /// The shards of one reader.
 #[derive(Debug)]
@@ -26,6 +29,8 @@ struct State {
     held: BTreeMap<String, Held>,
     /// Of all shards ever held, by number, with the record from which their rows are numbered.
     names: Vec<(String, String)>,
+    /// The last event ids of shards that have come to their end, for their children.
+    windows: VecDeque<(String, Arc<Vec<u128>>)>,
     synced: bool,
     /// Shards that nobody reads, when it was last looked.
     unread: usize,
@@ -135,6 +140,23 @@ impl Desk {
             };
             state.held.insert(lease.shard.clone(), held);
         });
+    }
+
+    /// Keeps the last event ids of a shard that has come to its end, for its children.
+    pub fn keep_window(&self, shard: &str, ids: Vec<u128>) {
+        let mut state = self.state();
+        state.windows.retain(|(known, _)| known != shard);
+        state.windows.push_back((shard.to_owned(), Arc::new(ids)));
+        if state.windows.len() > WINDOWS {
+            state.windows.pop_front();
+        }
+    }
+
+    /// The last event ids of these shards, as far as they have ended in this reader.
+    pub fn windows(&self, shards: &[String]) -> Vec<Arc<Vec<u128>>> {
+        let state = self.state();
+        let of = state.windows.iter().filter(|(shard, _)| shards.contains(shard));
+        of.map(|(_, ids)| ids.clone()).collect()
     }
 
     /// The rows of a shard of which nothing was fetched yet are numbered from 0.
@@ -409,6 +431,15 @@ mod tests {
         assert!(!desk.is_drained(7), "its children are looked for");
         desk.synced(0, i64::MAX);
         assert!(desk.is_drained(7));
+    }
+
+    #[test]
+    fn children_find_the_ids_of_their_parents() {
+        let desk = Desk::default();
+        (0..=WINDOWS).for_each(|at| desk.keep_window(&at.to_string(), vec![at as u128]));
+        let windows = desk.windows(&["0".into(), "1".into(), "8".into()]);
+        let ids: Vec<u128> = windows.iter().flat_map(|ids| ids.iter().copied()).collect();
+        assert_eq!(ids, [1, 8], "the oldest is forgotten");
     }
 
     #[tokio::test]

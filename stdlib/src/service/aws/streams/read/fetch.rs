@@ -117,6 +117,10 @@ impl Fetch {
         let mut unpacker = Unpacker::new(partition, 0, lease.row, Window::new(IDS));
         unpacker.settled = lease.position().cloned();
         unpacker.ids = with.options.event_ids;
+        // A write that was tried again across a split or merge.
+        for ids in with.desk.windows(&lease.parents) {
+            ids.iter().for_each(|id| _ = unpacker.window.is_new(*id));
+        }
         if let Some((first, last)) = &lease.hashes {
             unpacker.range = HashRange::parse(first, last);
         }
@@ -141,7 +145,10 @@ impl Fetch {
             false => self.poll().await,
         };
         match done {
-            Ok(()) => self.with.desk.enter(&self.shard, Phase::Ended),
+            Ok(()) => {
+                self.with.desk.keep_window(&self.shard, self.unpacker.window.ids());
+                self.with.desk.enter(&self.shard, Phase::Ended);
+            }
             Err(fault) => self.with.desk.fail(fault),
         }
     }

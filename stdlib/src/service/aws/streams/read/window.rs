@@ -40,6 +40,11 @@ impl Window {
         Window { most, known: HashSet::default(), order: VecDeque::new() }
     }
 
+    /// The ids, oldest first.
+    pub fn ids(&self) -> Vec<u128> {
+        self.order.iter().copied().collect()
+    }
+
     /// Notes an id; false when it was there.
     pub fn is_new(&mut self, id: u128) -> bool {
         if !self.known.insert(id) {
