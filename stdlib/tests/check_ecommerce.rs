@@ -73,7 +73,6 @@ fn edges_carry_their_wire_types() {
             "base64.decode -errors-> quarantine.append : Failure",
             "base64.decode -out-> batch : json<Line>",
             "batch -out-> text.join : batch<json<Line>>",
-            "lake.put -errors-> quarantine.append : Failure",
             "orders.read -out-> base64.decode : base64<json<Line>>",
             "text.join -out-> lake.put : ndjson<Line>",
         ]
