@@ -164,6 +164,8 @@ where
 
 /// The fault of an error that a service named, with the status of its answer (0 = none).
 pub fn answered(what: &str, status: u16, code: &str, message: Option<&str>) -> Fault {
+    // What follows the first line is for who signs requests, pages of it.
+    let message = message.and_then(|text| text.trim().lines().next());
     let said = match message.filter(|text| !text.is_empty()) {
         Some(text) => format!("{}: {}", if code.is_empty() { "AWS" } else { code }, text.trim()),
         None if code.is_empty() => format!("AWS answered with status {status}"),
@@ -266,5 +268,8 @@ mod tests {
         assert!(fault.help.is_some_and(|help| help.contains("sign in again")));
         let fault = answered("read", 503, "", None);
         assert_eq!(fault.message, "cannot read: AWS answered with status 503");
+        let signed =
+            answered("read", 400, "InvalidSignatureException", Some("It differs.\n\nPOST\n/"));
+        assert_eq!(signed.message, "cannot read: InvalidSignatureException: It differs.");
     }
 }
