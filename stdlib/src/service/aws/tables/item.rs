@@ -11,8 +11,9 @@ use crate::service::items::rows::{Rows, Wanted};
 use aws_sdk_dynamodb::types::AttributeValue;
 use std::collections::{BTreeMap, HashMap};
 
-/// Attributes that one update sets at most: DynamoDB takes 300 operators and 4 KB of text.
-const SET_MAX: usize = 250;
+/// Attributes that one update sets at most: DynamoDB takes 300 operators and 4 KB of text, and
+/// moto no more than it can recurse through.
+const SET_MAX: usize = 100;
 /// Bytes of names and values of one update at most: DynamoDB takes 2 MB.
 const SET_BYTES_MAX: usize = 1 << 20;
 
@@ -208,9 +209,9 @@ mod tests {
             let (wanted, _) = writer.wanted(&items[0].slots);
             let updates = writer.updates(&wanted).unwrap();
             let sizes: Vec<usize> = updates.iter().map(|update| update.names.len()).collect();
-            assert_eq!(sizes, [250, 250, 101]);
+            assert_eq!(sizes, [100, 100, 100, 100, 100, 100, 1]);
             assert!(updates.iter().all(|u| u.expression.as_ref().unwrap().len() <= 4096));
-            assert_eq!(updates[2].names["#100"], "600");
+            assert_eq!(updates[6].names["#0"], "600");
         });
     }
 
