@@ -151,6 +151,10 @@ pub struct RunArgs {
     /// Print the summary as one line of JSON
     #[arg(long)]
     pub json: bool,
+    /// For tests: crash, fail, panic or pause at a failpoint, NAME=ACTION or NAME:NTH=ACTION; count
+    /// prints how often each was hit, list prints their names
+    #[arg(long = "failpoint", hide = true, value_name = "NAME[:NTH]=ACTION|count|list")]
+    pub failpoints: Vec<String>,
 }
 
 /// Arguments of `graph`.

@@ -1,6 +1,7 @@
 //! `flowc run`: runs the flows of a file until all records are stored, and says what it did.
 
 mod errors;
+mod failpoints;
 mod json;
 mod progress;
 mod signals;
@@ -35,6 +36,9 @@ const DRAIN: Duration = Duration::from_secs(30);
 /// # Errors
 /// The file has problems, the services cannot be opened, or the output cannot be written.
 pub fn run(args: &RunArgs, io: &mut Io) -> Result<Exit, Stop> {
+    if failpoints::is_list(args) {
+        return failpoints::list(io);
+    }
     let Loaded { files, mut plan } = load::plan(&args.file, &args.plan, &args.flows, true, io)?;
     if plan.flows.is_empty() {
         let stop = Stop::usage(format!("there is no flow in {}", plan.file));
@@ -73,6 +77,7 @@ async fn job(
     let opened = service::open(&plan, clock.clone()).await.map_err(|error| fault(&error))?;
     let registry: Registry = stdlib::registry::registry(opened.services.clone());
     let ctx = Ctx {
+        failpoints: failpoints::armed(args)?,
         seed: clock.now_ns().unsigned_abs(),
         clock,
         checkpoints: opened.checkpoints.clone(),
@@ -98,6 +103,7 @@ async fn job(
         tokio::select! {
             report = &mut running => {
                 display.close();
+                failpoints::say(args, &ctx.failpoints, &display);
                 return Ok(Some(report));
             }
             keyboard = signals.next() => {

@@ -1,5 +1,6 @@
 //! What a run and its nodes get from outside: time, randomness, checkpoints, counters.
 
+use crate::failpoint::Failpoints;
 use crate::fault::Fault;
 use crate::summary::Counters;
 use async_trait::async_trait;
@@ -69,6 +70,8 @@ pub struct Ctx {
     pub clock: Arc<dyn Clock>,
     /// Positions.
     pub checkpoints: Arc<dyn Checkpoints>,
+    /// Moments at which tests make the run crash or fail.
+    pub failpoints: Failpoints,
     /// Seed of all randomness.
     pub seed: u64,
     /// `--keep-running`: sources that could end by themselves stay open.

@@ -8,6 +8,7 @@ pub mod ack;
 pub mod batch;
 pub mod ctx;
 pub mod expr;
+pub mod failpoint;
 pub mod fault;
 mod ledger;
 pub mod node;

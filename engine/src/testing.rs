@@ -86,6 +86,7 @@ pub fn ctx() -> Ctx {
     Ctx {
         clock: Arc::new(SystemClock::new()),
         checkpoints: Arc::new(MemoryCheckpoints::default()),
+        failpoints: Default::default(),
         seed: 1,
         keep_running: false,
         from_start: false,

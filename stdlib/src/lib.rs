@@ -2,6 +2,7 @@
 
 mod compress;
 pub mod csv;
+pub mod failpoints;
 pub mod http;
 pub mod json;
 pub mod nodes;

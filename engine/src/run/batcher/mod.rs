@@ -200,16 +200,18 @@ impl Batcher {
         }
         for batch in batches {
             self.send(batch).await;
+            self.ctx.failpoints.pass("batch.sent")?;
         }
         Ok(())
     }
 
     async fn record(&self, ends: &[(Arc<Partition>, u64)]) -> Result<(), Fault> {
+        self.ctx.failpoints.pass("batch.record")?;
         let mut retry = Retry::new(&self.ctx, self.node.seed(self.ctx.seed));
         while let Err(fault) = self.log.record(ends).await {
             retry.wait(fault).await?;
         }
-        Ok(())
+        self.ctx.failpoints.pass("batch.recorded")
     }
 
     async fn open(&self, first: &Batch) -> Result<Lane, Fault> {

@@ -167,6 +167,7 @@ impl SinkDriver {
         let writer = &self.writer;
         let seed = writer.node.seed(writer.ctx.seed);
         let mut backoff = Backoff::new(seed, writer.limits.retry_for);
+        writer.ctx.failpoints.pass("sink.close")?;
         loop {
             let closed = AssertUnwindSafe(writer.sink.close()).catch_unwind().await;
             let Err(fault) = closed.unwrap_or_else(|panic| Err(Fault::panic(panic))) else {

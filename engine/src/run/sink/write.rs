@@ -140,7 +140,9 @@ impl Writer {
 
     /// Calls the sink, and tells the gate how it went.
     async fn one_try(&self, ticket: Ticket, rows: &Rows) -> Result<Left, Fault> {
+        self.ctx.failpoints.pass("sink.write")?;
         let tried = AssertUnwindSafe(self.sink.write(rows)).catch_unwind().await;
+        self.ctx.failpoints.pass("sink.written")?;
         let tried = tried.unwrap_or_else(|panic| Err(Fault::panic(panic)));
         let left = match tried {
             Ok(written) => left(written, rows)?,

@@ -189,6 +189,9 @@ impl SourceDriver {
 
     /// Takes back what was settled: replies, counts, and what is done.
     fn settle(&mut self, state: &mut State) {
+        if let Err(fault) = self.ctx.failpoints.pass("source.settled") {
+            return self.check(state, Err(fault));
+        }
         state.stall.clear();
         state.stalls = 0;
         let settled = self.settling.settle(&self.node, self.ctx.clock.now_ns());

@@ -126,18 +126,24 @@ impl Settling {
         for (number, log) in self.logs.iter() {
             let anchors = commit.anchors.iter().filter(|anchor| anchor.node == *number);
             let anchors: Vec<Anchor> = anchors.cloned().collect();
+            if anchors.is_empty() {
+                continue;
+            }
+            ctx.failpoints.pass("batch.anchor")?;
             let mut retry = Retry::new(ctx, self.seed);
             while let Err(fault) = log.anchor(&anchors).await {
                 retry.wait(fault).await?;
             }
+            ctx.failpoints.pass("batch.anchored")?;
         }
         let Commit { partition, upto, resume, .. } = commit;
+        ctx.failpoints.pass("source.commit")?;
         let mut retry = Retry::new(ctx, self.seed);
         loop {
             let committed = source.commit(partition, upto, resume.clone());
             let committed = AssertUnwindSafe(committed).catch_unwind().await;
             match committed.unwrap_or_else(|panic| Err(Fault::panic(panic))) {
-                Ok(()) => return Ok(()),
+                Ok(()) => return ctx.failpoints.pass("source.committed"),
                 Err(fault) => retry.wait(fault).await?,
             }
         }
