@@ -1,7 +1,7 @@
 //! The open batch of one partition: its rows, and the acknowledgements that it holds.
 
+use super::cuts::Entry;
 use super::cutter::{Closed, CutLimits, CutRow, Cutter};
-use super::log::Entry;
 use crate::ack::{Anchor, Verdict};
 use crate::batch::{Batch, Partition, Rows, row_bytes};
 use crate::fault::Fault;
