@@ -6,6 +6,7 @@ pub mod failpoints;
 pub mod http;
 pub mod json;
 pub mod nodes;
+pub mod outside;
 pub mod registry;
 mod rows;
 pub mod service;

@@ -1,6 +1,7 @@
 //! The list of all nodes: what each says of itself, and how it is opened.
 
 use crate::nodes::*;
+use crate::outside::Outside;
 use crate::service::Services;
 use crate::service::local::delivery;
 use dsl::spec::NodeSpec;
@@ -45,8 +46,14 @@ pub fn specs() -> Vec<&'static NodeSpec> {
 
 /// All nodes as a run opens them; the verbs of resources work on `services`.
 pub fn registry(services: Arc<Services>) -> Registry {
+    registry_in(Outside::machine(services))
+}
+
+/// All nodes, with everything outside put in its place.
+pub fn registry_in(outside: Outside) -> Registry {
+    let Outside { services, net, threads, file_write } = outside;
     let mut nodes = Registry::default();
-    nodes.add(&file_read::SPEC, file_read::open());
+    nodes.add(&file_read::SPEC, file_read::open(threads));
     nodes.add(&csv_decode::SPEC, csv_decode::open());
     nodes.add(&json_decode::SPEC, json_decode::open());
     nodes.add(&json_encode::SPEC, json_encode::open());
@@ -65,9 +72,9 @@ pub fn registry(services: Arc<Services>) -> Registry {
     nodes.add(&count::SPEC, count::open());
     nodes.add(&drop::SPEC, Open::Engine);
     nodes.add(&log::SPEC, log::open());
-    nodes.add(&http_serve::SPEC, http_serve::open());
-    nodes.add(&http_post::SPEC, http_post::open());
-    nodes.add(&file_write::SPEC, file_write::open());
+    nodes.add(&http_serve::SPEC, http_serve::open(net.clone()));
+    nodes.add(&http_post::SPEC, http_post::open(net));
+    nodes.add(&crate::nodes::file_write::SPEC, file_write);
     nodes.add(&stream_read::SPEC, stream_read::open(services.clone()));
     nodes.add(&stream_write::SPEC, stream_write::open(services.clone()));
     nodes.add(&delivery_write::SPEC, delivery_write::open(services.clone()));

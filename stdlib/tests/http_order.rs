@@ -11,6 +11,7 @@ use futures::stream::{FuturesUnordered, StreamExt};
 use http::{Raw, context, reply, serve};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use stdlib::http::net::TcpNet;
 use stdlib::nodes::http_post::HttpPost;
 use tokio::net::TcpListener;
 
@@ -69,7 +70,7 @@ fn sink(address: &str) -> HttpPost {
         ("retry_for", Value::Duration(60 * second)),
         ("concurrency", Value::Int(CONCURRENCY as i64)),
     ];
-    HttpPost::open(&context("http.post", options).0).unwrap()
+    HttpPost::open(&context("http.post", options).0, &TcpNet).unwrap()
 }
 
 /// One write until nothing is left of it, as the engine does it.

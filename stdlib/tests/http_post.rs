@@ -9,6 +9,7 @@ use engine::node::{Sink, Written};
 use engine::testing;
 use http::{context, reply, scripted, serve};
 use std::time::Duration;
+use stdlib::http::net::TcpNet;
 use stdlib::nodes::http_post::HttpPost;
 
 fn open(url: &str) -> Result<HttpPost, Fault> {
@@ -23,7 +24,7 @@ fn open(url: &str) -> Result<HttpPost, Fault> {
             ("concurrency", Value::Int(1)),
         ],
     );
-    HttpPost::open(&ctx)
+    HttpPost::open(&ctx, &TcpNet)
 }
 
 async fn write(sink: &HttpPost, rows: &Rows) -> Written {

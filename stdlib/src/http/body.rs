@@ -38,7 +38,7 @@ pub async fn read(
     while !body.is_end_stream() {
         let patience = patience(bytes.len() as u64, clock.now_ns() - began_ns, limits.idle);
         let frame = tokio::select! {
-            biased;
+           biased;
             frame = body.frame() => frame,
             // Made only where the body is not there yet.
             () = async { clock.sleep(patience).await } => return Err(too_slow()),
@@ -73,6 +73,7 @@ pub async fn discard(mut body: Incoming, bytes_max: u64, clock: &dyn Clock) {
         }
     };
     tokio::select! {
+        biased;
         () = read => {}
         () = clock.sleep(LINGER) => {}
     }

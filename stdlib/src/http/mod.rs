@@ -8,6 +8,7 @@ pub mod frame;
 pub mod holder;
 pub mod in_flight;
 pub mod intake;
+pub mod net;
 pub mod order;
 pub mod reply;
 pub mod row_headers;

@@ -2,6 +2,7 @@
 
 use crate::http::connection::Gate;
 use crate::http::holder::holder;
+use crate::http::net::{Listener, Stream};
 use engine::ctx::Clock;
 use engine::fault::Fault;
 use hyper::server::conn::http1;
@@ -9,14 +10,13 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
@@ -104,7 +104,7 @@ pub async fn listen(address: &str) -> Result<TcpListener, Fault> {
 
 impl Server {
     /// Begins to accept.
-    pub fn start(listener: TcpListener, gate: Arc<Gate>, limits: ConnectionLimits) -> Server {
+    pub fn start(listener: Box<dyn Listener>, gate: Arc<Gate>, limits: ConnectionLimits) -> Server {
         let (phase, watched) = watch::channel(Phase::Open);
         let task = tokio::spawn(accept_all(listener, gate.clone(), limits, watched));
         Server { phase, gate, task: Some(task) }
@@ -143,7 +143,7 @@ impl Drop for Server {
 }
 
 async fn accept_all(
-    listener: TcpListener,
+    mut listener: Box<dyn Listener>,
     gate: Arc<Gate>,
     limits: ConnectionLimits,
     phase: watch::Receiver<Phase>,
@@ -153,9 +153,10 @@ async fn accept_all(
     let mut ending = phase.clone();
     loop {
         tokio::select! {
+            biased;
             () = reached(&mut ending, Phase::Stopping) => break,
             Some(_) = open.join_next() => {}
-            accepted = accept(&listener, &slots) => match accepted {
+            accepted = accept(&mut *listener, &slots) => match accepted {
                 Ok((stream, slot)) => {
                     open.spawn(connection(stream, slot, gate.clone(), limits, phase.clone()));
                 }
@@ -173,6 +174,7 @@ async fn accept_all(
         gate.clock.sleep(CLOSE).await;
     };
     tokio::select! {
+        biased;
         () = all => {}
         () = late => {}
     }
@@ -184,17 +186,15 @@ async fn reached(phase: &mut watch::Receiver<Phase>, at_least: Phase) {
 }
 
 async fn accept(
-    listener: &TcpListener,
+    listener: &mut dyn Listener,
     slots: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
+) -> io::Result<(Box<dyn Stream>, OwnedSemaphorePermit)> {
     let slot = slots.clone().acquire_owned().await.map_err(io::Error::other)?;
-    let (stream, _): (TcpStream, SocketAddr) = listener.accept().await?;
-    stream.set_nodelay(true)?;
-    Ok((stream, slot))
+    Ok((listener.accept().await?, slot))
 }
 
 async fn connection(
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
     _slot: OwnedSemaphorePermit,
     gate: Arc<Gate>,
     limits: ConnectionLimits,
@@ -296,7 +296,7 @@ impl Watch {
 
 /// A connection that says when the first byte of a request is there.
 struct Watched {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
     watch: Arc<Watch>,
 }
 

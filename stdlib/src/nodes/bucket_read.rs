@@ -221,6 +221,7 @@ impl Source for BucketRead {
             }
             let due = self.due();
             tokio::select! {
+                biased;
                 arrived = objects.arrived(&bucket, self.next) => arrived?,
                 () = ended(&mut self.feeders_ended) => {}
                 () = due => {}

@@ -3,6 +3,7 @@
 mod hash;
 mod place;
 
+use crate::outside::Threads;
 use arrow_array::{BinaryArray, RecordBatch};
 use arrow_buffer::{Buffer, OffsetBuffer, ScalarBuffer};
 use async_trait::async_trait;
@@ -62,16 +63,16 @@ flow example : at_least_once {
     ..BLANK
 };
 
-/// Bytes of a chunk.
+/// Bytes of a chunk, usually.
 const CHUNK: usize = 1 << 20;
 
 /// Chunks that are remembered, to be used again when nothing holds them any more.
 const SPARE_MAX: usize = 8;
 
 /// How it is opened.
-pub fn open() -> Open {
-    Open::Source(Box::new(|ctx| {
-        Box::pin(async move { Ok(Box::new(FileRead::open(&ctx).await?) as _) })
+pub fn open(threads: Threads) -> Open {
+    Open::Source(Box::new(move |ctx| {
+        Box::pin(async move { Ok(Box::new(FileRead::open(&ctx, threads).await?) as _) })
     }))
 }
 
@@ -93,14 +94,17 @@ struct FileRead {
     /// The last chunks that were sent, the oldest first.
     sent: VecDeque<Buffer>,
     ended: bool,
+    threads: Threads,
+    /// Bytes of a chunk.
+    chunk: u64,
 }
 
 impl FileRead {
-    async fn open(ctx: &NodeCtx) -> Result<FileRead, Fault> {
+    async fn open(ctx: &NodeCtx, threads: Threads) -> Result<FileRead, Fault> {
         let path = ctx.node.options.get("path").and_then(Value::as_text).unwrap_or_default();
         let checkpoints = ctx.run.checkpoints.clone();
         let Found { place, mut file, partition, resume, arrival_ns, changed } =
-            place::find(path, &ctx.node.id, &checkpoints, ctx.run.from_start).await?;
+            place::find(path, &ctx.node.id, &checkpoints, ctx.run.from_start, threads).await?;
         if changed {
             let what = "is not the file that was read before: reading it from its start";
             (ctx.run.log)(&format!("`{path}` {what}"));
@@ -128,6 +132,8 @@ impl FileRead {
             // An empty file is one empty chunk, so that a decoder can say what is missing.
             ended: at > 0 && at == place.length,
             place,
+            threads,
+            chunk: threads.chunk_bytes(CHUNK) as u64,
         };
         source.read_on(file);
         Ok(source)
@@ -135,9 +141,9 @@ impl FileRead {
 
     /// Begins to read the next chunk, off the threads that carry the graph.
     fn read_on(&mut self, mut file: File) {
-        let len = (self.place.length - self.at).min(CHUNK as u64);
+        let len = (self.place.length - self.at).min(self.chunk);
         let mut bytes = self.spare();
-        self.next = Some(tokio::task::spawn_blocking(move || {
+        self.next = Some(self.threads.spawn(move || {
             bytes.resize(len as usize, 0);
             let read = fill(&mut file, &mut bytes).map(|read| {
                 bytes.truncate(read);
@@ -196,7 +202,7 @@ impl Source for FileRead {
         let (file, chunk) = next.await.map_err(|_| broken_off(&self.path))?;
         self.next = None;
         let chunk = chunk.map_err(|error| unreadable(&self.path, &error))?;
-        let wanted = (self.place.length - self.at).min(CHUNK as u64);
+        let wanted = (self.place.length - self.at).min(self.chunk);
         if (chunk.len() as u64) < wanted {
             let message = format!("`{}` has become shorter while it was read", self.path);
             return Err(Fault::service("file_changed", message).help("run again"));

@@ -2,6 +2,7 @@
 
 use crate::http::answer::RefusedRow;
 use crate::http::in_flight::InFlight;
+use crate::http::net::{Connector, Net};
 use crate::http::reply::{Verdict, no_reply, retry_after, verdict};
 use crate::http::row_headers::{AFTER, PRODUCER, RANGES_MAX, ROWS, producer_text, rows_text};
 use arrow_array::cast::AsArray;
@@ -19,11 +20,8 @@ use engine::summary::Counters;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::header::{CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
 use hyper::{Request, Response, Uri};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use rustls::{ClientConfig, RootCertStore};
 use std::collections::VecDeque;
 use std::error::Error;
 use std::sync::Arc;
@@ -142,16 +140,17 @@ const REPLY_BYTES_MAX: usize = 16 << 20;
 /// How long a connection is kept for the next request; less than servers keep it.
 const IDLE: Duration = Duration::from_secs(20);
 
-/// How a run opens it.
-pub fn open() -> Open {
-    Open::Sink(Box::new(|ctx| {
-        Box::pin(async move { Ok(Box::new(HttpPost::open(&ctx)?) as Box<dyn Sink>) })
+/// How a run opens it, on a network.
+pub fn open(net: Arc<dyn Net>) -> Open {
+    Open::Sink(Box::new(move |ctx| {
+        let net = net.clone();
+        Box::pin(async move { Ok(Box::new(HttpPost::open(&ctx, &*net)?) as Box<dyn Sink>) })
     }))
 }
 
 /// The sink: rows in, requests out.
 pub struct HttpPost {
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    client: Client<Connector, Full<Bytes>>,
     url: String,
     uri: Uri,
     timeout: Duration,
@@ -163,12 +162,12 @@ pub struct HttpPost {
 
 impl HttpPost {
     /// Checks the URL; connects with the first request.
-    pub fn open(ctx: &NodeCtx) -> Result<HttpPost, Fault> {
+    pub fn open(ctx: &NodeCtx, net: &dyn Net) -> Result<HttpPost, Fault> {
         let node = &ctx.node;
         let url = node.text("url").to_string();
         let uri = uri(&url)?;
         let (batch, concurrency) = (node.count("batch"), node.count("concurrency"));
-        let connector = connector(&uri)?;
+        let connector = net.connector(&uri)?;
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE)
@@ -197,6 +196,7 @@ impl HttpPost {
             self.read(reply, rows.len()).await
         };
         tokio::select! {
+            biased;
             verdict = tried => verdict,
             () = self.clock.sleep(self.timeout) => {
                 let after = duration_text(self.timeout.as_nanos() as i64);
@@ -395,26 +395,6 @@ fn inner<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e (dyn Error + 'stati
         Some(inner) => Some(inner),
         None => error.source(),
     }
-}
-
-/// Connections with TLS where the URL asks for it.
-fn connector(uri: &Uri) -> Result<HttpsConnector<HttpConnector>, Fault> {
-    let mut http = HttpConnector::new();
-    http.set_nodelay(true);
-    http.enforce_http(false);
-    let builder = match uri.scheme_str() {
-        Some("https") => HttpsConnectorBuilder::new().with_native_roots().map_err(|error| {
-            let message = format!("cannot read the certificates that this system trusts: {error}");
-            Fault::service("certificates", message)
-                .help("install the system's certificates, or name a file with SSL_CERT_FILE")
-        })?,
-        _ => {
-            let nobody = RootCertStore::empty();
-            let config = ClientConfig::builder().with_root_certificates(nobody);
-            HttpsConnectorBuilder::new().with_tls_config(config.with_no_client_auth())
-        }
-    };
-    Ok(builder.https_or_http().enable_http1().wrap_connector(http))
 }
 
 fn uri(url: &str) -> Result<Uri, Fault> {

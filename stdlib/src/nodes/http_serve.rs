@@ -3,8 +3,9 @@
 use crate::http::body::BodyLimits;
 use crate::http::connection::Gate;
 use crate::http::intake::{Outlet, intake};
+use crate::http::net::{Net, TcpNet};
 use crate::http::order::Order;
-use crate::http::server::{ConnectionLimits, Server, listen};
+use crate::http::server::{ConnectionLimits, Server};
 use async_trait::async_trait;
 use dsl::spec::*;
 use dsl::ty::Ty;
@@ -154,10 +155,13 @@ flow gateway : at_least_once {
     ..BLANK
 };
 
-/// How a run opens it.
-pub fn open() -> Open {
-    Open::Source(Box::new(|ctx| {
-        Box::pin(async { Ok(Box::new(HttpServe::open(ctx).await?) as Box<dyn Source>) })
+/// How a run opens it, on a network.
+pub fn open(net: Arc<dyn Net>) -> Open {
+    Open::Source(Box::new(move |ctx| {
+        let net = net.clone();
+        Box::pin(
+            async move { Ok(Box::new(HttpServe::open_on(ctx, &*net).await?) as Box<dyn Source>) },
+        )
     }))
 }
 
@@ -171,18 +175,27 @@ pub struct HttpServe {
 }
 
 impl HttpServe {
-    /// Listens and begins to take requests.
+    /// Listens on this machine and begins to take requests.
+    ///
+    /// # Errors
+    /// The address cannot be listened on; the path is none.
     pub async fn open(ctx: NodeCtx) -> Result<HttpServe, Fault> {
+        HttpServe::open_on(ctx, &TcpNet).await
+    }
+
+    /// The same on any network.
+    ///
+    /// # Errors
+    /// The address cannot be listened on; the path is none.
+    pub async fn open_on(ctx: NodeCtx, net: &dyn Net) -> Result<HttpServe, Fault> {
         let node = &ctx.node;
         let path = node.text("path").to_string();
         if !path.starts_with('/') {
             let message = format!("`path: \"{path}\"` of `http.serve` must begin with `/`");
             return Err(Fault::service("path", message));
         }
-        let listener = listen(node.text("listen")).await?;
-        let address = listener
-            .local_addr()
-            .map_err(|error| Fault::service("listen", format!("cannot listen: {error}")))?;
+        let listener = net.listen(node.text("listen")).await?;
+        let address = listener.address();
         let idle = node.duration("idle_timeout");
         let bytes_max = node.size("body");
         let own = Partition { id: own_id(&ctx, address), name: node.id.clone() };

@@ -129,6 +129,7 @@ impl Source for StreamRead {
             // Asked before the read: what was fed before the end is read after it.
             let last = *self.feeders_ended.borrow();
             let read = tokio::select! {
+                biased;
                 read = self.reader.next(last) => read?,
                 () = ended(&mut self.feeders_ended), if !last => continue,
             };

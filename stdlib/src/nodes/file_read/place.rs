@@ -2,6 +2,7 @@
 
 use super::hash::{Hash, hash};
 use super::unreadable;
+use crate::outside::Threads;
 use engine::batch::Resume;
 use engine::ctx::Checkpoints;
 use engine::fault::Fault;
@@ -73,9 +74,10 @@ pub async fn find(
     node: &str,
     checkpoints: &Arc<dyn Checkpoints>,
     from_start: bool,
+    threads: Threads,
 ) -> Result<Found, Fault> {
     let given = path.to_string();
-    let (file, canonical) = blocking(path, move || open(&given)).await?;
+    let (file, canonical) = blocking(threads, path, move || open(&given)).await?;
     let key = format!("file.read {node} {canonical}");
     let mut stored = match checkpoints.load(&key).await? {
         Some(value) => Some(read_checkpoint(path, &value)?),
@@ -85,7 +87,8 @@ pub async fn find(
         checkpoints.store(vec![(key.clone(), None)]).await?;
     }
     let (given, before) = (path.to_string(), stored.as_ref().map(|stored| stored.length));
-    let hashed = blocking(path, move || hashed(file, before).map_err(|e| unreadable(&given, &e)));
+    let hashed =
+        blocking(threads, path, move || hashed(file, before).map_err(|e| unreadable(&given, &e)));
     let Hashed { file, content, prefix, length, arrival_ns } = hashed.await?;
     let known = stored.as_ref().is_some_and(|stored| stored.offset > 0);
     let same = stored.filter(|stored| prefix.is_some_and(|hash| hex(&hash) == stored.content));
@@ -108,10 +111,11 @@ pub async fn find(
 
 /// Runs what may wait for a disk on a thread that may.
 async fn blocking<T: Send + 'static>(
+    threads: Threads,
     path: &str,
     work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
 ) -> Result<T, Fault> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
+    threads.spawn(work).await.unwrap_or_else(|error| {
         Err(Fault::service("file_unreadable", format!("reading `{path}` was broken off: {error}")))
     })
 }

@@ -32,12 +32,12 @@ impl Disk {
     }
 
     async fn open(&self) -> FileRead {
-        FileRead::open(&self.ctx).await.unwrap()
+        FileRead::open(&self.ctx, Threads::Disk).await.unwrap()
     }
 
     async fn fault(&mut self, name: &str) -> Fault {
         self.point(name);
-        FileRead::open(&self.ctx).await.err().unwrap()
+        FileRead::open(&self.ctx, Threads::Disk).await.err().unwrap()
     }
 }
 
@@ -84,7 +84,10 @@ async fn chunks_then_nothing_again() {
     assert_eq!(again.partition.id, source.partition.id);
     let mut forgets = disk.ctx.clone();
     forgets.run.from_start = true;
-    assert_eq!(read(&mut FileRead::open(&forgets).await.unwrap()).await.0.concat(), content);
+    assert_eq!(
+        read(&mut FileRead::open(&forgets, Threads::Disk).await.unwrap()).await.0.concat(),
+        content
+    );
     assert_eq!(read(&mut disk.open().await).await.0.concat(), content);
 }
 
@@ -154,7 +157,7 @@ async fn a_file_that_grew_goes_on_and_another_begins_anew() {
     let mut ctx = disk.ctx.clone();
     ctx.run.log = Arc::new(move |line| seen.lock().unwrap().push(line.into()));
     disk.write(b"h\nother\n");
-    let mut other = FileRead::open(&ctx).await.unwrap();
+    let mut other = FileRead::open(&ctx, Threads::Disk).await.unwrap();
     assert_eq!(read(&mut other).await.0.concat(), b"h\nother\n");
     assert!(lines.lock().unwrap()[0].contains("reading it from its start"));
 }
