@@ -15,5 +15,6 @@ pub mod node;
 pub mod registry;
 pub mod run;
 pub mod schema;
+pub mod sim;
 pub mod summary;
 pub mod testing;
