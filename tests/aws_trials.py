@@ -1,17 +1,16 @@
 #!/usr/bin/env python3
 """Long trials of the AWS connectors against the strict front, judged by boto3 and the file alone.
 
-    aws_trials.py CSV --flowc BIN --front BIN [--rows N] [storm] [reshard] [takeover]
+    aws_trials.py CSV --flowc BIN --front BIN [--rows N] [reshard] [takeover]
 
-  storm     N rows to Kinesis in strict order while 30 % of the entries fail and 5 % of the replies
-            are lost: none lost, order per InvoiceNo kept, entries sent / rows at most 1.6
   reshard   N rows are written and read while the stream is split three times and merged once: all
             arrive, once, in order per InvoiceNo
   takeover  two processes read four shards into objects, one is killed: the other takes over, none
             lost; says how many lines came twice
 
-CSV is the published file (ISO-8859-1). Needs boto3 and aws-kinesis-agg (tests/standins/
-requirements.txt). Prints a line per trial and the figures; exit code 1 where something is wrong.
+CSV is the published file (ISO-8859-1). Needs boto3 (tests/standins/requirements.txt). Prints a line
+per trial and the figures; exit code 1 where something is wrong. The storm of partial failures is
+tests/trust/storm.py.
 """
 
 import argparse
@@ -168,29 +167,6 @@ def compare(what, found, expected):
     return not lost and not foreign, twice, not moved
 
 
-def storm(trial):
-    from aws_verify import shard_records, shards_in_order, line_row
-    trial.tell("rules", [
-        {"service": "kinesis", "operation": "PutRecords", "probability": 0.05, "seed": 7,
-         "action": "lose_reply"},
-        {"service": "kinesis", "operation": "PutRecords", "seed": 8,
-         "action": {"entries": 0.3, "code": "ProvisionedThroughputExceededException"}},
-    ])
-    trial.finish(trial.start("write"))
-    calls = trial.calls()["kinesis.PutRecords"]
-    seen, found = set(), []
-    for shard in shards_in_order(trial.kinesis, "APIData"):
-        for data in shard_records(trial.kinesis, "APIData", shard):
-            event, row = line_row(data.decode())
-            if event not in seen:
-                seen.add(event)
-                found.append(row)
-    kept, twice, ordered = compare("storm", found, trial.expected())
-    ratio = calls["entries"] / trial.rows
-    print(f"storm: {calls}\nstorm: sent / needed {ratio:.3f}")
-    return kept and not twice and ordered and ratio <= 1.6
-
-
 def reshard(trial):
     reader, writer = trial.start("copy"), trial.start("write")
     output = trial.directory / "out.ndjson"
@@ -260,7 +236,7 @@ def front(path):
 
 
 def main():
-    trials = {"storm": (storm, 4), "reshard": (reshard, 1), "takeover": (takeover, 4)}
+    trials = {"reshard": (reshard, 1), "takeover": (takeover, 4)}
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("csv", type=pathlib.Path)
     parser.add_argument("--flowc", required=True, type=os.path.abspath)

@@ -42,6 +42,7 @@ pub(crate) fn answer(parts: &Parts, body: &Bytes, core: &Core) -> Response {
             Ok(rules) => reply(200, &json!({"rules": rules})),
             Err(error) => bad(&error),
         },
+        ("GET", "/_front/rules") => reply(200, &json!(shared.rules.hits())),
         ("GET", "/_front/calls") => reply(200, &shared.calls.json()),
         ("POST", "/_front/reset") => {
             core.reset();

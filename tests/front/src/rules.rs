@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use regex_lite::Regex;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::request::Request;
 
@@ -77,6 +77,15 @@ pub struct Answer {
     pub entries: Option<f64>,
 }
 
+/// What a rule in force has done, in calls.
+#[derive(Clone, Copy, Debug, Serialize, PartialEq, Eq)]
+pub struct Hits {
+    /// Calls that it names.
+    pub seen: u64,
+    /// Those that it hit.
+    pub fired: u64,
+}
+
 #[derive(Debug)]
 struct Armed {
     rule: Rule,
@@ -131,6 +140,11 @@ impl Rules {
         let mut all = self.lock();
         *all = armed.collect();
         Ok(all.len())
+    }
+
+    /// How many calls each rule was asked for, and how many it hit: as `/_front/rules` answers.
+    pub fn hits(&self) -> Vec<Hits> {
+        self.lock().iter().map(|armed| Hits { seen: armed.seen, fired: armed.fired }).collect()
     }
 
     /// No rules.
@@ -293,8 +307,12 @@ mod tests {
         assert_eq!(hits(&one(r#","nth":2,"count":2"#), 4), [false, true, true, false]);
         assert_eq!(hits(&one(r#","count":1"#), 3), [true, false, false]);
         assert_eq!(hits(&one(""), 2), [true, true]);
-        let other = one("").faults(&request("GetRecords", ""));
-        assert!(other.cut.is_none());
+        let all = one("");
+        assert!(all.faults(&request("GetRecords", "")).cut.is_none());
+        assert_eq!(all.hits(), [Hits { seen: 0, fired: 0 }]);
+        let third = one(r#","nth":3"#);
+        hits(&third, 5);
+        assert_eq!(third.hits(), [Hits { seen: 5, fired: 1 }]);
     }
 
     #[test]
