@@ -306,6 +306,30 @@ pub enum BinaryOp {
 /// Options by name, as the checker has filled them in; each panics where the spec has no such
 /// option of that type, or it has no default and was not given.
 impl PlanNode {
+    /// A node that is in no text: inserted by the planner, with nothing set.
+    pub fn inserted(id: String, op: &str, kind: NodeKind, flow: usize, span: Span) -> PlanNode {
+        PlanNode {
+            id,
+            label: op.to_owned(),
+            op: op.to_owned(),
+            kind,
+            flow,
+            resource: None,
+            input: None,
+            output: None,
+            options: BTreeMap::new(),
+            templates: BTreeMap::new(),
+            record: None,
+            condition: None,
+            conditions: Vec::new(),
+            encodes: None,
+            inserted: true,
+            elided: false,
+            fed_by: Vec::new(),
+            span,
+        }
+    }
+
     /// A text, choice or path.
     pub fn text(&self, name: &str) -> &str {
         self.expect(name, Value::as_text)

@@ -13,6 +13,7 @@ pub mod fault;
 mod ledger;
 pub mod node;
 pub mod registry;
+pub mod retry;
 pub mod run;
 pub mod schema;
 pub mod sim;

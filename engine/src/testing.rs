@@ -100,24 +100,10 @@ pub fn ctx() -> Ctx {
 /// A node of flow `test` with nothing set; fill in what the node under test reads.
 pub fn plan_node(op: &str, kind: NodeKind, input: Option<Ty>, output: Option<Ty>) -> PlanNode {
     PlanNode {
-        id: format!("test/{op}"),
-        label: op.into(),
-        op: op.into(),
-        kind,
-        flow: 0,
-        resource: None,
         input,
         output,
-        options: Default::default(),
-        templates: Default::default(),
-        record: None,
-        condition: None,
-        conditions: Vec::new(),
-        encodes: None,
         inserted: false,
-        elided: false,
-        fed_by: Vec::new(),
-        span: Span::default(),
+        ..PlanNode::inserted(format!("test/{op}"), op, kind, 0, Span::default())
     }
 }
 

@@ -1,5 +1,7 @@
 //! The ledger against a model that keeps everything and looks at it from the start each time.
 
+mod model;
+
 use super::*;
 use crate::ack::Outcome;
 use crate::testing;

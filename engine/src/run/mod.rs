@@ -13,7 +13,6 @@ mod feeders;
 mod live;
 mod node;
 mod open;
-mod retry;
 mod shutdown;
 mod sink;
 mod source;

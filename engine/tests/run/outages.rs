@@ -178,6 +178,32 @@ async fn a_write_that_waited_for_the_service_has_its_time_again_when_it_is_back(
 }
 
 #[tokio::test(start_paused = true)]
+async fn while_the_breaker_is_open_its_pace_is_that_of_the_tries() {
+    for seed in 0..8 {
+        let (began, times) = (Instant::now(), Arc::new(Mutex::new(Vec::new())));
+        let called = times.clone();
+        let store = Store::answering(move |_, _| {
+            called.lock().unwrap().push(began.elapsed());
+            match began.elapsed() < 200 * SECOND {
+                true => Err(Fault::transient("ServiceUnavailable", "the service is down")),
+                false => Ok(Written::default()),
+            }
+        });
+        let store = store.with(limits(1, 1));
+        let mut bench = bench(Numbers::new(&[1]), &store, &Store::new());
+        bench.ctx.seed = seed;
+        assert_eq!(errors(&bench.run().await), [""; 0]);
+        let times = times.lock().unwrap();
+        let opens = |(n, at): (usize, &Duration)| n >= 4 && *at >= times[0] + 10 * SECOND;
+        let opened = times.iter().enumerate().position(opens).unwrap();
+        let waits = times[opened..].windows(2).map(|pair| pair[1] - pair[0]);
+        let wanted = [1, 2, 4, 8, 16, 30, 30, 30, 30, 30, 30].map(|wait| wait * SECOND);
+        let waits: Vec<Duration> = waits.collect();
+        assert!(waits.len() >= 8 && wanted.starts_with(&waits), "seed {seed}: {waits:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_throttle_halves_the_writes_at_once_and_they_come_back() {
     let store = Counting::new();
     let peak = store.peak.clone();

@@ -18,12 +18,12 @@ pub(crate) use log::CutLog;
 
 use super::edge::{Inlet, Outlet};
 use super::node::Node;
-use super::retry::Retry;
 use super::shutdown::{Control, Stage};
 use super::timer::Timer;
 use crate::batch::Partition;
 use crate::ctx::Ctx;
 use crate::fault::Fault;
+use crate::retry::Retry;
 use cuts::Entry;
 use dsl::plan::PlanNode;
 use dsl::value::Value;

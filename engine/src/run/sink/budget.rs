@@ -132,6 +132,7 @@ mod tests {
                 };
                 let level = naive(&history, now_ms);
                 let taken = budget.take(cost, now_ms * 1_000_000);
+                assert!((0..=TOKENS_MAX * TOKEN).contains(&budget.level), "{}", budget.level);
                 if (level - tokens).abs() > 0.001 {
                     assert_eq!(taken.is_ok(), level > tokens, "seed {seed} {level} {tokens}");
                 }

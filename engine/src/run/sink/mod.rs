@@ -20,7 +20,7 @@ use super::timer::Timer;
 use crate::ack::Verdict;
 use crate::batch::Batch;
 use crate::fault::Fault;
-use crate::run::retry::Backoff;
+use crate::retry::Backoff;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};

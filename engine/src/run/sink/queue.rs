@@ -153,8 +153,8 @@ impl Room {
         if bytes > self.bytes || fits < rows.len() {
             bytes = 0;
             let sizes = row_bytes(&rows.slice(0..fits));
-            let within = sizes.iter().take_while(|size| {
-                let takes = bytes + **size <= self.bytes || (self.empty && bytes == 0);
+            let within = sizes.iter().enumerate().take_while(|(row, size)| {
+                let takes = bytes + **size <= self.bytes || (self.empty && *row == 0);
                 bytes += if takes { **size } else { 0 };
                 takes
             });
@@ -175,97 +175,4 @@ impl Room {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::ack::Ack;
-    use crate::testing;
-
-    fn limits(rows_max: usize, bytes_max: usize, align: u64) -> SinkLimits {
-        SinkLimits { rows_max, bytes_max, align, ..SinkLimits::default() }
-    }
-
-    /// A batch whose row `seq` has `seq % 4 + 1` bytes.
-    fn batch(partition: &str, first: u64, len: usize) -> Batch {
-        let payloads: Vec<Vec<u8>> =
-            (first..first + len as u64).map(|seq| vec![b'x'; seq as usize % 4 + 1]).collect();
-        let mut rows = testing::payload(&payloads);
-        rows.ids = testing::ids(partition, first, len);
-        Batch { rows, ack: Ack::none() }
-    }
-
-    /// Partition, first and last of each write.
-    fn writes(queue: &mut Queue) -> Vec<(String, u64, u64)> {
-        let mut writes = Vec::new();
-        while let Some(Batch { rows, .. }) = queue.next() {
-            let ids = &rows.ids;
-            assert_eq!(ids.len(), rows.len());
-            let bounds = ids.first().zip(ids.last()).unwrap_or_default();
-            writes.push((ids.partition.name.clone(), bounds.0, bounds.1));
-        }
-        assert_eq!((queue.rows, queue.bytes), (0, 0));
-        writes
-    }
-
-    fn of(partition: &str, bounds: &[(u64, u64)]) -> Vec<(String, u64, u64)> {
-        bounds.iter().map(|(first, last)| (partition.to_owned(), *first, *last)).collect()
-    }
-
-    #[test]
-    fn batches_are_joined_and_cut_by_rows() {
-        let mut queue = Queue::new(limits(5, 1000, 0));
-        for (first, len) in [(0, 3), (3, 3), (6, 1), (7, 5)] {
-            queue.push(batch("p", first, len));
-        }
-        assert_eq!(writes(&mut queue), of("p", &[(0, 4), (5, 9), (10, 11)]));
-    }
-
-    #[test]
-    fn batches_are_cut_by_bytes_and_a_large_row_goes_alone() {
-        let mut queue = Queue::new(limits(100, 5, 0));
-        queue.push(batch("p", 0, 8));
-        assert_eq!(writes(&mut queue), of("p", &[(0, 1), (2, 2), (3, 4), (5, 6), (7, 7)]));
-        let mut queue = Queue::new(limits(100, 1, 0));
-        queue.push(batch("p", 2, 2));
-        assert_eq!(writes(&mut queue), of("p", &[(2, 2), (3, 3)]));
-    }
-
-    #[test]
-    fn writes_end_where_the_block_of_numbers_does() {
-        let mut queue = Queue::new(limits(4, 1000, 4));
-        for (first, len) in [(2, 1), (3, 3), (6, 9)] {
-            queue.push(batch("p", first, len));
-        }
-        assert_eq!(writes(&mut queue), of("p", &[(2, 3), (4, 7), (8, 11), (12, 14)]));
-    }
-
-    #[test]
-    fn a_write_is_of_one_partition_and_none_overtakes_itself() {
-        let mut queue = Queue::new(limits(4, 1000, 0));
-        for (name, at) in [("a", 0), ("b", 0), ("a", 3), ("b", 3)] {
-            queue.push(batch(name, at, 3));
-        }
-        let mut wanted = of("a", &[(0, 3)]);
-        wanted.extend(of("b", &[(0, 3)]));
-        wanted.extend(of("a", &[(4, 5)]));
-        wanted.extend(of("b", &[(4, 5)]));
-        assert_eq!(writes(&mut queue), wanted);
-    }
-
-    #[test]
-    fn whole_batches_stay_whole() {
-        let mut queue = Queue::new(SinkLimits { whole: true, ..limits(1, 1, 1) });
-        queue.push(batch("p", 0, 9));
-        assert!(!queue.has_room() && queue.is_full());
-        assert_eq!(writes(&mut queue), of("p", &[(0, 8)]));
-        assert!(queue.has_room());
-    }
-
-    #[test]
-    fn room_ends_with_the_limits() {
-        let mut queue = Queue::new(limits(4, 1000, 0));
-        queue.push(batch("p", 0, 3));
-        assert!(queue.has_room());
-        queue.push(batch("p", 3, 1));
-        assert!(!queue.has_room());
-    }
-}
+mod tests;

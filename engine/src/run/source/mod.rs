@@ -9,7 +9,6 @@ pub(crate) use settle::Settling;
 
 use super::edge::Outlet;
 use super::node::Node;
-use super::retry::{Backoff, RETRY_FOR};
 use super::shutdown::{Control, Stage};
 use super::timer::Timer;
 use crate::ack::{Ack, Origin, SourceFacts};
@@ -17,6 +16,7 @@ use crate::batch::{Batch, Rows};
 use crate::ctx::Ctx;
 use crate::fault::Fault;
 use crate::node::{Read, Source, SourceRows};
+use crate::retry::{Backoff, RETRY_FOR};
 use futures::FutureExt;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -195,7 +195,11 @@ impl SourceDriver {
         state.stall.clear();
         state.stalls = 0;
         let settled = self.settling.settle(&self.node, self.ctx.clock.now_ns());
-        if settled.failed {
+        // It cannot move past a read that has failed: to go on would only gather what cannot be
+        // committed. In a drain nothing more is read, and the others deliver what they have: a
+        // `batch` may have left rows to the next run.
+        let drains = state.ended && self.control.stage() == Stage::Draining;
+        if settled.failed && !drains {
             self.control.raise(Stage::Failing);
         }
         self.done.add(settled.records);
@@ -266,3 +270,6 @@ async fn feeders_end(fed: &mut Option<watch::Receiver<bool>>) {
         _ => std::future::pending().await,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,7 +11,6 @@ use dsl::value::Value;
 use petgraph::Direction::Incoming;
 use petgraph::graph::NodeIndex;
 use petgraph::visit::EdgeRef;
-use std::collections::BTreeMap;
 
 /// Bytes of an object, about.
 const SIZE_BYTES: u64 = 5 << 20;
@@ -48,25 +47,14 @@ fn batch(append: &PlanNode, item: &Ty) -> PlanNode {
         ("wait", Value::Duration(WAIT_NS)),
         ("any_order", Value::Bool(failures)),
     ];
+    let (id, kind) = (format!("{}/batch", append.id), NodeKind::Transform);
     PlanNode {
-        id: format!("{}/batch", append.id),
         label: format!("{} (batch)", append.label),
-        op: "batch".into(),
-        kind: NodeKind::Transform,
-        flow: append.flow,
         resource: append.resource,
         input: Some(item.clone()),
         output: Some(Ty::Batch(Box::new(item.clone()))),
         options: options.map(|(name, value)| (name.to_owned(), value)).into(),
-        templates: BTreeMap::new(),
-        record: None,
-        condition: None,
-        conditions: Vec::new(),
-        encodes: None,
-        inserted: true,
-        elided: false,
-        fed_by: Vec::new(),
-        span: append.span,
+        ..PlanNode::inserted(id, "batch", kind, append.flow, append.span)
     }
 }
 

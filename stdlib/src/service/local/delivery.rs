@@ -125,25 +125,12 @@ fn add_flow(
         hidden: true,
         span: stored.span,
     });
+    let (flow, span) = (plan.flows.len() - 1, stored.span);
     let hidden = |op: &str, kind: NodeKind, input: Option<Ty>, output: Option<Ty>| PlanNode {
-        id: format!("{stream}/{op}"),
         label: format!("{name} ({op})"),
-        op: op.to_owned(),
-        kind,
-        flow: plan.flows.len() - 1,
-        resource: None,
         input,
         output,
-        options: BTreeMap::new(),
-        templates: BTreeMap::new(),
-        record: None,
-        condition: None,
-        conditions: Vec::new(),
-        encodes: None,
-        inserted: true,
-        elided: false,
-        fed_by: Vec::new(),
-        span: stored.span,
+        ..PlanNode::inserted(format!("{stream}/{op}"), op, kind, flow, span)
     };
     let batched = || Ty::Batch(Box::new(item.clone()));
     let mut read = hidden("delivery.read", NodeKind::Source, None, Some(item.clone()));

@@ -112,3 +112,41 @@ fn a_service_that_comes_back_is_used_in_full_again() {
     // 8 at once, 10 a second, for 210 seconds, less 30 s until a probe finds it.
     assert!(wells > 8 * 10 * 150, "{wells}");
 }
+
+#[test]
+fn no_more_tries_than_the_window_and_one_probe_at_most_while_it_is_open() {
+    let (mut probes, mut opened) = (0, 0);
+    for seed in 0..200 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let (most, well) = (random.usize(1..12), random.u8(0..40));
+        let (mut machine, mut now_ns) = (Machine::new(most), 0);
+        let mut under_way: Vec<Ticket> = Vec::new();
+        for _ in 0..300 {
+            now_ns += random.i64(0..SECOND);
+            let cost = [Cost::Free, Cost::Retry, Cost::RetryAfterTimeout][random.usize(0..3)];
+            let closed = machine.breaker.is_closed();
+            let others = under_way.iter().filter(|ticket| ticket.probe).count();
+            if let Entry::Go(ticket) = machine.enter(cost, now_ns) {
+                assert_eq!(ticket.probe, !closed, "an open breaker lets nothing through but it");
+                assert!(closed || others == 0, "seed {seed}: one probe at a time");
+                assert!(!closed || under_way.len() < machine.aimd.size());
+                probes += usize::from(ticket.probe);
+                under_way.push(ticket);
+            }
+            while !under_way.is_empty() && random.u8(0..3) > 0 {
+                let ticket = under_way.swap_remove(random.usize(0..under_way.len()));
+                let end = match random.u8(0..100) < well {
+                    true => WELL,
+                    false => End { well: false, throttled: random.bool() },
+                };
+                let change = machine.leave(&ticket, end, now_ns);
+                opened += usize::from(change == Change::Opened);
+                if change == Change::Closed {
+                    under_way.iter_mut().for_each(|ticket| ticket.probe = false);
+                }
+            }
+            assert_eq!(machine.trying, under_way.len());
+        }
+    }
+    assert!(probes > 500 && opened > 200, "{probes} {opened}");
+}

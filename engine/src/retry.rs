@@ -4,22 +4,45 @@ use crate::ctx::{Ctx, nanos};
 use crate::fault::{Fault, FaultClass};
 use std::time::Duration;
 
-/// The longest wait between two tries.
-const WAIT_MAX: Duration = Duration::from_secs(20);
-/// The longest wait after the first try.
-const WAIT_FIRST: Duration = Duration::from_millis(50);
 /// How long a source's read, a commit or a checkpoint is tried again.
 pub(crate) const RETRY_FOR: Duration = Duration::from_secs(300);
 /// How long an answer that nobody has seen before counts as one that may pass.
 const UNKNOWN_FOR: Duration = Duration::from_secs(600);
 
-/// The waits of one call that is tried again: a random one up to `min(20 s, 50 ms × 2^tries)`, and
-/// at least what the service asks for. A call is given up when it has made no progress for its
-/// time, or at once when another try cannot help.
+/// How fast, how long and how often a call is tried again.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// The longest wait after the first try; after each further one twice as long …
+    pub wait_first: Duration,
+    /// … up to this.
+    pub wait_max: Duration,
+    /// It is given up after so long without progress; after 10 minutes at the earliest while every
+    /// answer is an unknown one.
+    pub retry_for: Duration,
+    /// It is given up after so many tries without progress.
+    pub tries_max: u32,
+}
+
+impl Default for Pace {
+    /// 50 ms to 20 s, for 5 minutes, however many tries that are.
+    fn default() -> Pace {
+        Pace {
+            wait_first: Duration::from_millis(50),
+            wait_max: Duration::from_secs(20),
+            retry_for: RETRY_FOR,
+            tries_max: u32::MAX,
+        }
+    }
+}
+
+/// The waits of one call that is tried again: with full jitter, a random one up to
+/// `min(wait_max, wait_first × 2^tries)`, and at least what the service asks for. A call is given
+/// up when it has made no progress for its time or its tries, or at once when another try cannot
+/// help. A pure state machine: time is what it is told.
 #[derive(Debug)]
-pub(crate) struct Backoff {
+pub struct Backoff {
     random: fastrand::Rng,
-    retry_for: Duration,
+    pace: Pace,
     tries: u32,
     /// The first fault without progress.
     since_ns: Option<i64>,
@@ -28,9 +51,15 @@ pub(crate) struct Backoff {
 }
 
 impl Backoff {
+    /// At the usual pace, for so long without progress. The same seed waits the same.
     pub fn new(seed: u64, retry_for: Duration) -> Backoff {
+        Backoff::at(seed, Pace { retry_for, ..Pace::default() })
+    }
+
+    /// At a pace of its own.
+    pub fn at(seed: u64, pace: Pace) -> Backoff {
         let random = fastrand::Rng::with_seed(seed);
-        Backoff { random, retry_for, tries: 0, since_ns: None, unknown_ns: None }
+        Backoff { random, pace, tries: 0, since_ns: None, unknown_ns: None }
     }
 
     /// Something was done: the waits begin anew.
@@ -40,8 +69,12 @@ impl Backoff {
         self.unknown_ns = None;
     }
 
-    /// How long to wait before the next try; the fault to give up with when it must not or need not
-    /// be tried again, which is of class [`FaultClass::Service`].
+    /// How long to wait before the next try, after `fault` at `now_ns`, nanoseconds of any clock.
+    ///
+    /// # Errors
+    /// The fault to give up with: of class [`FaultClass::Service`] when the call cannot succeed or
+    /// its time is over, the fault as it is when its tries are over, because who made the call may
+    /// try all of it again.
     pub fn next(&mut self, fault: Fault, now_ns: i64) -> Result<Duration, Fault> {
         if matches!(fault.class, FaultClass::Service | FaultClass::Records) {
             return Err(Fault { class: FaultClass::Service, ..fault });
@@ -49,8 +82,12 @@ impl Backoff {
         if let Some(limit) = self.expired(fault.class, now_ns) {
             return Err(self.given_up(fault, limit));
         }
-        let most = WAIT_FIRST.saturating_mul(1_u32.checked_shl(self.tries).unwrap_or(u32::MAX));
-        let most = most.min(WAIT_MAX).as_nanos() as u64;
+        if self.tries.saturating_add(1) >= self.pace.tries_max {
+            return Err(fault);
+        }
+        let Pace { wait_first, wait_max, .. } = self.pace;
+        let most = wait_first.saturating_mul(1_u32.checked_shl(self.tries).unwrap_or(u32::MAX));
+        let most = most.min(wait_max).as_nanos() as u64;
         self.tries += 1;
         let wait = Duration::from_nanos(self.random.u64(0..=most));
         Ok(wait.max(fault.retry_after.unwrap_or_default()))
@@ -62,10 +99,10 @@ impl Backoff {
         let since_ns = *self.since_ns.get_or_insert(now_ns);
         if class != FaultClass::Unknown {
             self.unknown_ns = None;
-            return over(since_ns, self.retry_for).then_some(self.retry_for);
+            return over(since_ns, self.pace.retry_for).then_some(self.pace.retry_for);
         }
         let unknown_ns = *self.unknown_ns.get_or_insert(now_ns);
-        let all = self.retry_for.max(UNKNOWN_FOR);
+        let all = self.pace.retry_for.max(UNKNOWN_FOR);
         match over(unknown_ns, UNKNOWN_FOR) {
             true => Some(UNKNOWN_FOR),
             false => over(since_ns, all).then_some(all),
@@ -108,6 +145,9 @@ impl<'a> Retry<'a> {
 mod tests {
     use super::*;
 
+    const WAIT_FIRST: Duration = Duration::from_millis(50);
+    const WAIT_MAX: Duration = Duration::from_secs(20);
+
     fn busy() -> Fault {
         Fault::throttle("busy", "the service is busy")
     }
@@ -148,6 +188,17 @@ mod tests {
         assert!(given_up.is_err_and(|fault| fault.message.contains("given up after 10s, try 3")));
         let denied = Fault::service("denied", "no");
         assert_eq!(backoff.next(denied.clone(), 5), Err(denied));
+    }
+
+    #[test]
+    fn gives_up_after_its_tries_with_the_fault_as_it_is() {
+        let pace = Pace { tries_max: 3, wait_max: WAIT_FIRST, ..Pace::default() };
+        let mut backoff = Backoff::at(1, pace);
+        for _ in 0..2 {
+            assert!((0..2).all(|_| backoff.next(busy(), 0).is_ok_and(|wait| wait <= WAIT_FIRST)));
+            assert_eq!(backoff.next(busy(), 0), Err(busy()));
+            backoff.progress();
+        }
     }
 
     #[test]
