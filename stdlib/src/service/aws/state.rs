@@ -15,6 +15,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem};
 use dsl::plan::Plan;
 use engine::ctx::{Checkpoints, Clock};
 use engine::fault::{Fault, FaultClass};
+use engine::retry::{Backoff, Pace};
 use rows::{Pairs, Row, Transaction};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,8 +24,13 @@ use tokio::sync::oneshot;
 
 /// The key attribute of the table, as KCL names it.
 pub const KEY: &str = "leaseKey";
-/// How often a call is tried again that a fault has broken off, before its caller is told.
-const TRIES: u32 = 5;
+/// A call that a fault has broken off is tried again five times, before its caller is told.
+const PACE: Pace = Pace {
+    wait_first: Duration::from_millis(100),
+    wait_max: Duration::from_secs(2),
+    retry_for: Duration::from_secs(600),
+    tries_max: 6,
+};
 
 /// The checkpoints of one plan.
 pub struct StateTable {
@@ -107,7 +113,7 @@ impl StateTable {
 #[async_trait]
 impl Checkpoints for StateTable {
     async fn load(&self, key: &str) -> Result<Option<Vec<u8>>, Fault> {
-        let mut tries = 0;
+        let mut tries = tries();
         loop {
             match self.shared.load(key).await {
                 Err(fault) => self.shared.wait(&mut tries, fault).await?,
@@ -175,6 +181,10 @@ impl Drop for Turn {
     }
 }
 
+fn tries() -> Backoff {
+    Backoff::at(fastrand::u64(..), PACE)
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -182,18 +192,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Shared {
     /// Waits before a call is tried again that a fault has broken off: what opens a node needs it,
     /// and nothing else would try it again.
-    async fn wait(&self, tries: &mut u32, fault: Fault) -> Result<(), Fault> {
-        if fault.class == FaultClass::Service || *tries >= TRIES {
-            return Err(fault);
-        }
-        *tries += 1;
-        let wait = Duration::from_millis(fastrand::u64(0..=50 << *tries));
-        self.clock.sleep(wait.max(fault.retry_after.unwrap_or_default())).await;
+    async fn wait(&self, tries: &mut Backoff, fault: Fault) -> Result<(), Fault> {
+        self.clock.sleep(tries.next(fault, self.clock.now_ns())?).await;
         Ok(())
     }
 
     async fn transact_again(&self, transaction: &Transaction) -> Result<(), Fault> {
-        let mut tries = 0;
+        let mut tries = tries();
         while let Err(fault) = self.transact(transaction).await {
             self.wait(&mut tries, fault).await?;
         }

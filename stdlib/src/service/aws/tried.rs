@@ -4,12 +4,19 @@ use super::errors;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use engine::ctx::{Clock, SystemClock};
 use engine::fault::{Fault, FaultClass};
+use engine::retry::{Backoff, Pace};
 use std::error::Error;
 use std::time::Duration;
 
-/// Times that a call is tried which may pass.
-const TRIES: u32 = 8;
+/// Eight tries of a call that may pass.
+const PACE: Pace = Pace {
+    wait_first: Duration::from_millis(100),
+    wait_max: Duration::from_secs(5),
+    retry_for: Duration::from_secs(600),
+    tries_max: 8,
+};
 
 /// Tries a call that changes nothing, or the same when it is repeated, until it gets an answer or
 /// cannot pass. `what` says what is tried, such as `list bucket `b``.
@@ -21,18 +28,17 @@ where
     F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
     E: ProvideErrorMetadata + Error + 'static,
 {
-    let mut tried = 0;
+    let clock = SystemClock::new();
+    let mut backoff = Backoff::at(fastrand::u64(..), PACE);
     loop {
         let fault = match call().await {
             Ok(answer) => return Ok(answer),
             Err(error) => errors::fault(what, error),
         };
-        tried += 1;
-        if fault.class == FaultClass::Service || tried == TRIES {
+        // Who asked may find the record.
+        if fault.class == FaultClass::Records {
             return Err(fault);
         }
-        let ceiling_ms = (50u64 << tried).min(5_000);
-        let jitter = Duration::from_millis(fastrand::u64(0..=ceiling_ms));
-        tokio::time::sleep(fault.retry_after.unwrap_or(jitter)).await;
+        clock.sleep(backoff.next(fault, clock.now_ns())?).await;
     }
 }

@@ -3,6 +3,7 @@
 //! Every change is conditional on what was last seen, so that two workers never hold one lease.
 //! Each call has little time: a lease must be renewed before it expires.
 
+use super::held::Renewal;
 use super::position::Checkpoint;
 use super::row::{self, CHECKPOINT, COUNTER, FIRST, Item, KEY, Lease, OWNER, ROW, SUB, SWITCHES};
 use crate::service::aws::errors;
@@ -202,19 +203,14 @@ impl LeaseTable {
             }
             None => update,
         };
-        let kept = self.send(update, "take").await?;
-        // A lost reply: it may be ours all the same.
-        if kept == Kept::Lost && self.owned_counter(&seen.shard).await?.is_some() {
-            return Ok(Kept::Yes);
-        }
-        Ok(kept)
+        self.send(update, "take").await
     }
 
-    /// Renews a lease that this worker holds; its counter then, or `None` where it is lost.
+    /// Renews a lease that this worker holds.
     ///
     /// # Errors
     /// The table cannot be written.
-    pub async fn renew(&self, shard: &str, counter: u64) -> Result<Option<u64>, Fault> {
+    pub async fn renew(&self, shard: &str, counter: u64) -> Result<Renewal, Fault> {
         let update = self
             .update(&self.key(shard))
             .update_expression("SET #counter = :next")
@@ -224,9 +220,12 @@ impl LeaseTable {
             .expression_attribute_values(":seen", n(counter))
             .expression_attribute_values(":next", n(counter + 1));
         match self.send(update, "renew").await? {
-            Kept::Yes => Ok(Some(counter + 1)),
+            Kept::Yes => Ok(Renewal::Done(counter + 1)),
             // The reply of an earlier renewal was lost: only the owner moves the counter.
-            Kept::Lost => self.owned_counter(shard).await,
+            Kept::Lost => {
+                let counter = self.owned_counter(shard).await?;
+                Ok(counter.map_or(Renewal::Lost, Renewal::Again))
+            }
         }
     }
 
@@ -333,18 +332,31 @@ impl LeaseTable {
         self.send(update, "move").await
     }
 
-    /// Lets go a lease that this worker holds.
+    /// Lets go a lease that this worker holds, as it was last renewed: a call that comes late does
+    /// not let go what was taken again.
     ///
     /// # Errors
     /// The table cannot be written.
-    pub async fn release(&self, shard: &str) -> Result<Kept, Fault> {
+    pub async fn release(&self, shard: &str, counter: u64) -> Result<Kept, Fault> {
+        if self.release_as(shard, counter).await? == Kept::Yes {
+            return Ok(Kept::Yes);
+        }
+        // The reply of a renewal was lost.
+        match self.owned_counter(shard).await? {
+            Some(counter) => self.release_as(shard, counter).await,
+            None => Ok(Kept::Lost),
+        }
+    }
+
+    async fn release_as(&self, shard: &str, counter: u64) -> Result<Kept, Fault> {
         let update = self
             .update(&self.key(shard))
-            .update_expression("SET #counter = #counter + :one REMOVE #owner")
-            .condition_expression("#owner = :me")
+            .update_expression("SET #counter = :next REMOVE #owner")
+            .condition_expression("#owner = :me AND #counter = :seen")
             .expression_attribute_names("#counter", COUNTER)
             .expression_attribute_values(":me", AttributeValue::S(self.me.clone()))
-            .expression_attribute_values(":one", n(1));
+            .expression_attribute_values(":seen", n(counter))
+            .expression_attribute_values(":next", n(counter + 1));
         self.send(update, "release").await
     }
 

@@ -12,12 +12,12 @@ use aws_sdk_firehose::types::{
     BufferingHints, DeliveryStreamType, ExtendedS3DestinationConfiguration,
 };
 use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
+use engine::ctx::{Clock, SystemClock};
 use engine::fault::Fault;
 use std::time::Duration;
-use tokio::time::{Instant, sleep};
 
 /// How long a new thing may take until it can be used.
-const READY: Duration = Duration::from_secs(600);
+const READY_NS: i64 = 600_000_000_000;
 /// Between two looks at it.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
@@ -44,8 +44,9 @@ pub async fn make(clients: &Clients, what: &What) -> Result<(), Fault> {
         Err(fault) if !THERE.contains(&fault.code.as_str()) => return Err(fault),
         _ => {}
     }
-    let (since, mut pause) = (Instant::now(), PAUSE.0);
-    while since.elapsed() < READY {
+    let clock = SystemClock::new();
+    let (since_ns, mut pause) = (clock.now_ns(), PAUSE.0);
+    while clock.now_ns() - since_ns < READY_NS {
         match look(clients, what).await? {
             Found::There { waits: None, .. } => return Ok(()),
             Found::There { waits: Some(status), .. } if status.contains("FAILED") => {
@@ -53,7 +54,7 @@ pub async fn make(clients: &Clients, what: &What) -> Result<(), Fault> {
                 return Err(Fault::service("not_made", message)
                     .help("look at it in the console of AWS, which says why"));
             }
-            _ => sleep(pause).await,
+            _ => clock.sleep(pause).await,
         }
         pause = (pause * 2).min(PAUSE.1);
     }

@@ -10,9 +10,9 @@ use aws_sdk_redshiftdata::types::{ColumnMetadata, Field, StatementStatusString, 
 use aws_smithy_types::DateTime;
 use dsl::plan::Binding;
 use dsl::value::Value;
+use engine::ctx::{Clock, SystemClock};
 use engine::fault::Fault;
 use std::time::Duration;
-use tokio::time::{Instant, sleep};
 
 /// Bytes of one statement.
 pub const STATEMENT_BYTES_MAX: usize = 100 << 10;
@@ -22,8 +22,10 @@ pub const BATCH_STATEMENTS_MAX: usize = 40;
 const WAIT_S: i32 = 20;
 /// Between two questions that the service answered at once.
 const POLL: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+/// An answer that comes within this time has not waited.
+const AT_ONCE_NS: i64 = 1_000_000_000;
 /// A query ends by then at the latest.
-const QUERY_MAX: Duration = Duration::from_secs(24 * 3600);
+const QUERY_MAX_NS: i64 = 24 * 3600 * 1_000_000_000;
 
 /// Where statements run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -198,10 +200,10 @@ impl Api {
     /// Waits until a statement has ended.
     async fn end(&self, id: String, begun_ns: i128) -> Result<Ended, Fault> {
         let what = format!("ask {} for the outcome of a statement", self.place);
-        let since = Instant::now();
-        let mut pause = POLL.0;
-        while since.elapsed() < QUERY_MAX {
-            let asked = Instant::now();
+        let clock = SystemClock::new();
+        let (since_ns, mut pause) = (clock.now_ns(), POLL.0);
+        while clock.now_ns() - since_ns < QUERY_MAX_NS {
+            let asked_ns = clock.now_ns();
             let told = tried(&what, || {
                 self.client.describe_statement().id(&id).wait_time_seconds(WAIT_S).send()
             })
@@ -214,8 +216,8 @@ impl Api {
                 Some(StatusString::Finished) => None,
                 Some(StatusString::Failed | StatusString::Aborted) => Some(failure(&told)),
                 _ => {
-                    if asked.elapsed() < Duration::from_secs(1) {
-                        sleep(pause).await;
+                    if clock.now_ns() - asked_ns < AT_ONCE_NS {
+                        clock.sleep(pause).await;
                         pause = (pause * 2).min(POLL.1);
                     }
                     continue;

@@ -1,16 +1,13 @@
 //! What the tasks of a reader know together: which shards it holds, how far each is, what failed.
 
+use crate::service::aws::leases::held::{Holdings, Phase, Renewal};
 use crate::service::aws::leases::position::Position;
 use crate::service::aws::leases::row::Lease;
-use crate::service::aws::leases::share::EXPIRES_NS;
 use engine::fault::Fault;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
-
-/// For how long after a renewal rows of a shard are handed out.
-const FRESH_NS: i64 = EXPIRES_NS / 3 * 2;
 
 /// Shards at their end whose ids are kept for their children.
 const WINDOWS: usize = 8;
@@ -26,7 +23,9 @@ pub struct Desk {
 
 #[derive(Debug, Default)]
 struct State {
-    held: BTreeMap<String, Held>,
+    holdings: Holdings,
+    /// What reads the shards.
+    tasks: BTreeMap<String, Task>,
     /// Of all shards ever held, by number, with the record from which their rows are numbered.
     names: Vec<(String, String)>,
     /// The last event ids of shards that have come to their end, for their children.
@@ -38,35 +37,6 @@ struct State {
     others_ns: i64,
     fault: Option<Fault>,
     closed: bool,
-}
-
-/// A shard that this reader holds.
-#[derive(Debug)]
-struct Held {
-    counter: u64,
-    renewed_ns: i64,
-    fetch: Option<Task>,
-    /// The number behind the last row that was fetched.
-    fetched: u64,
-    committed: u64,
-    /// The number and the position behind each chunk that was handed out.
-    handed: VecDeque<(u64, Position)>,
-    phase: Phase,
-    /// The call that lets it go is under way: it is not renewed any more.
-    let_go: bool,
-}
-
-/// Where a shard stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// It is read.
-    Reading,
-    /// It is read, and was empty when nothing more was to be written.
-    Drained,
-    /// It is closed, and all its records are fetched.
-    Ended,
-    /// It is to be let go, and not read any more.
-    Leaving,
 }
 
 /// A task that ends when this is dropped.
@@ -126,19 +96,10 @@ impl Desk {
     }
 
     /// A lease was taken by a call that began at that moment.
-    pub fn hold(&self, lease: &Lease, now_ns: i64) {
+    pub fn hold(&self, lease: &Lease, asked_ns: i64) {
         self.change(|state| {
-            let held = Held {
-                counter: lease.counter,
-                renewed_ns: now_ns,
-                fetch: None,
-                fetched: lease.row,
-                committed: lease.row,
-                handed: VecDeque::new(),
-                phase: Phase::Reading,
-                let_go: false,
-            };
-            state.held.insert(lease.shard.clone(), held);
+            state.holdings.hold(lease, asked_ns);
+            state.tasks.remove(&lease.shard);
         });
     }
 
@@ -161,130 +122,78 @@ impl Desk {
 
     /// The rows of a shard of which nothing was fetched yet are numbered from 0.
     pub fn renumbered(&self, shard: &str) {
-        self.change(|state| {
-            if let Some(held) = state.held.get_mut(shard) {
-                (held.fetched, held.committed) = (0, 0);
-                held.handed.clear();
-            }
-        });
+        self.change(|state| state.holdings.renumbered(shard));
     }
 
     /// Begins the task that reads a shard, as long as the reader is open.
     pub fn attach(&self, shard: &str, fetch: impl FnOnce() -> Task) {
         self.change(|state| {
-            if let Some(held) = state.held.get_mut(shard).filter(|_| !state.closed) {
-                held.fetch = Some(fetch());
+            if state.holdings.holds(shard) && !state.closed {
+                state.tasks.insert(shard.to_owned(), fetch());
             }
         });
     }
 
     /// Whether the shard is held.
     pub fn holds(&self, shard: &str) -> bool {
-        self.state().held.contains_key(shard)
+        self.state().holdings.holds(shard)
     }
 
     /// The shards that are held.
     pub fn held(&self) -> Vec<String> {
-        self.state().held.keys().cloned().collect()
+        self.state().holdings.shards()
     }
 
-    /// A lease is about to be let go: from now on it is not renewed, nor missed.
-    pub fn let_go(&self, shard: &str) {
-        self.change(|state| {
-            if let Some(held) = state.held.get_mut(shard) {
-                held.let_go = true;
-            }
-        });
+    /// A lease is about to be let go: from now on it is not renewed, nor missed. Its counter.
+    pub fn let_go(&self, shard: &str) -> Option<u64> {
+        self.change(|state| state.holdings.let_go(shard))
     }
 
-    /// Whether the shard is held, and stays so.
-    pub fn keeps(&self, shard: &str) -> bool {
-        self.state().held.get(shard).is_some_and(|held| !held.let_go)
+    /// Leases that are to be renewed, with their counters.
+    pub fn due(&self, now_ns: i64) -> Vec<(String, u64)> {
+        self.state().holdings.due(now_ns)
     }
 
-    /// Leases that were last renewed before then, with their counters.
-    pub fn due(&self, before_ns: i64) -> Vec<(String, u64)> {
-        let state = self.state();
-        let kept = state.held.iter().filter(|(_, held)| !held.let_go);
-        let due = kept.filter(|(_, held)| held.renewed_ns < before_ns);
-        due.map(|(shard, held)| (shard.clone(), held.counter)).collect()
-    }
-
-    /// A lease was renewed by a call that began at that moment.
-    pub fn renewed(&self, shard: &str, counter: u64, now_ns: i64) {
-        self.change(|state| {
-            if let Some(held) = state.held.get_mut(shard) {
-                held.counter = counter;
-                held.renewed_ns = held.renewed_ns.max(now_ns);
-            }
-        });
+    /// What came of a renewal by a call that began at that moment; false = the lease is lost.
+    pub fn renewed(&self, shard: &str, renewal: Renewal, asked_ns: i64) -> bool {
+        self.change(|state| state.holdings.renewed(shard, renewal, asked_ns))
     }
 
     /// Whether rows of a shard may be handed out now.
     pub fn is_fresh(&self, shard: &str, now_ns: i64) -> bool {
-        let state = self.state();
-        let held = state.held.get(shard);
-        held.is_some_and(|held| now_ns.saturating_sub(held.renewed_ns) < FRESH_NS)
+        self.state().holdings.is_fresh(shard, now_ns)
     }
 
     /// Rows up to a number are on their way. Called together with the sending, so that a task that
     /// is ended has done both or neither.
     pub fn fetched(&self, shard: &str, end: u64) {
-        self.change(|state| {
-            if let Some(held) = state.held.get_mut(shard) {
-                held.fetched = end;
-                if held.phase == Phase::Drained {
-                    held.phase = Phase::Reading;
-                }
-            }
-        });
+        self.change(|state| state.holdings.fetched(shard, end));
     }
 
     /// Rows up to a number are handed out; the last of them stands there.
     pub fn handed(&self, shard: &str, end: u64, at: Position) {
-        self.change(|state| {
-            if let Some(held) = state.held.get_mut(shard) {
-                held.handed.push_back((end, at));
-            }
-        });
+        self.change(|state| state.holdings.handed(shard, end, at));
     }
 
     /// Where the reader stands when everything before a number is settled, and the shard.
     pub fn position(&self, number: u32, upto: u64) -> Option<(String, Option<Position>)> {
         let state = self.state();
         let shard = state.names.get(number as usize)?.0.clone();
-        let held = state.held.get(&shard)?;
-        let handed = held.handed.iter().take_while(|(end, _)| *end <= upto);
-        let at = handed.last().map(|(_, at)| at.clone());
-        Some((shard, at))
+        let at = state.holdings.position(&shard, upto);
+        state.holdings.holds(&shard).then_some((shard, at))
     }
 
     /// A position is stored.
     pub fn committed(&self, shard: &str, upto: u64) {
-        let is_due = self.change(|state| {
-            let held = state.held.get_mut(shard)?;
-            held.committed = held.committed.max(upto);
-            while held.handed.front().is_some_and(|(end, _)| *end <= upto) {
-                held.handed.pop_front();
-            }
-            let is_through = held.committed >= held.fetched;
-            Some(is_through && matches!(held.phase, Phase::Ended | Phase::Leaving))
-        });
-        if is_due == Some(true) {
+        if self.change(|state| state.holdings.committed(shard, upto)) {
             self.nudge.notify_one();
         }
     }
 
     /// A shard has come to its end, or is empty and nothing more is written.
     pub fn enter(&self, shard: &str, phase: Phase) {
-        let entered = self.change(|state| {
-            let held = state.held.get_mut(shard)?;
-            if held.phase != Phase::Leaving && held.phase != Phase::Ended {
-                held.phase = phase;
-            }
-            Some(())
-        });
-        if entered.is_some() && phase == Phase::Ended {
+        let is_held = self.change(|state| state.holdings.enter(shard, phase));
+        if is_held && phase == Phase::Ended {
             self.nudge.notify_one();
         }
     }
@@ -293,33 +202,23 @@ impl Desk {
     /// count.
     pub fn leave(&self, shards: usize) {
         self.change(|state| {
-            let held = state.held.values();
-            let leaving = held.filter(|held| held.phase == Phase::Leaving).count();
-            let reading = state.held.values_mut().rev();
-            let reading =
-                reading.filter(|held| matches!(held.phase, Phase::Reading | Phase::Drained));
-            for held in reading.take(shards.saturating_sub(leaving)) {
-                held.phase = Phase::Leaving;
-                held.fetch = None;
+            for shard in state.holdings.leave(shards) {
+                state.tasks.remove(&shard);
             }
         });
     }
 
     /// Shards in that phase of which everything fetched is settled, with the number behind it.
     pub fn through(&self, phase: Phase) -> Vec<(String, u64)> {
-        let state = self.state();
-        let through = state
-            .held
-            .iter()
-            .filter(|(_, held)| held.phase == phase && held.committed >= held.fetched);
-        through.map(|(shard, held)| (shard.clone(), held.committed)).collect()
+        self.state().holdings.through(phase)
     }
 
     /// A shard is not held any more. Until it was looked again, somebody may have to read it or its
     /// children.
     pub fn drop_shard(&self, shard: &str) {
         self.change(|state| {
-            state.held.remove(shard);
+            state.holdings.drop_shard(shard);
+            state.tasks.remove(shard);
             state.unread = state.unread.max(1);
         });
     }
@@ -338,28 +237,20 @@ impl Desk {
     /// are empty.
     pub fn is_drained(&self, asked_ns: i64) -> bool {
         let state = self.state();
-        let mut held = state.held.values();
         let are_read = state.synced && state.unread == 0 && state.others_ns >= asked_ns;
-        are_read && held.all(|held| held.phase == Phase::Drained)
+        are_read && state.holdings.are_drained()
     }
 
     /// All that is left to read are children of shards whose rows are not settled yet.
     pub fn waits_for_settling(&self) -> bool {
-        let state = self.state();
-        let waits = |held: &Held| {
-            let handed = held.handed.back().map_or(held.committed, |(end, _)| *end);
-            matches!(held.phase, Phase::Ended | Phase::Leaving)
-                && handed >= held.fetched
-                && held.committed < held.fetched
-        };
-        state.held.values().any(waits)
+        self.state().holdings.waits_for_settling()
     }
 
     /// Ends the tasks that fetch.
     pub fn close(&self) {
         self.change(|state| {
             state.closed = true;
-            state.held.values_mut().for_each(|held| held.fetch = None);
+            state.tasks.clear();
         });
     }
 }
@@ -440,29 +331,5 @@ mod tests {
         let windows = desk.windows(&["0".into(), "1".into(), "8".into()]);
         let ids: Vec<u128> = windows.iter().flat_map(|ids| ids.iter().copied()).collect();
         assert_eq!(ids, [1, 8], "the oldest is forgotten");
-    }
-
-    #[tokio::test]
-    async fn who_leaves_is_let_go_once() {
-        let desk = desk();
-        desk.leave(1);
-        desk.leave(1);
-        assert_eq!(desk.through(Phase::Leaving), [("b".into(), 0)]);
-        desk.enter("b", Phase::Drained);
-        assert_eq!(desk.through(Phase::Leaving).len(), 1);
-        desk.let_go("b");
-        assert_eq!(desk.due(1), [("a".into(), 1)], "it is not renewed");
-        assert!(!desk.keeps("b") && desk.keeps("a"), "nor missed");
-        assert_eq!(desk.through(Phase::Leaving).len(), 1, "and let go again if that fails");
-    }
-
-    #[tokio::test]
-    async fn rows_are_handed_out_while_the_lease_is_fresh() {
-        let desk = desk();
-        assert!(desk.is_fresh("a", FRESH_NS - 1) && !desk.is_fresh("a", FRESH_NS));
-        assert_eq!(desk.due(1), [("a".into(), 1), ("b".into(), 1)]);
-        desk.renewed("a", 2, 7);
-        assert_eq!(desk.due(1), [("b".into(), 1)]);
-        assert!(desk.is_fresh("a", FRESH_NS) && !desk.is_fresh("c", 0));
     }
 }

@@ -1,13 +1,14 @@
 //! The task that reads one shard and sends its rows to the reader.
 
-use super::desk::{Desk, Phase};
+use super::desk::Desk;
 use super::fan_out;
 use super::numbering::Numbering;
 use super::place::Place;
-use super::tries::Tries;
+use super::tries::tries;
 use super::unpack::{Chunk, Unpacker};
 use super::window::{IDS, Window};
 use crate::service::aws::errors::fault;
+use crate::service::aws::leases::held::Phase;
 use crate::service::aws::leases::position::{Checkpoint, Position};
 use crate::service::aws::leases::row::Lease;
 use crate::service::aws::leases::table::LeaseTable;
@@ -18,6 +19,7 @@ use aws_sdk_kinesis::types::Record;
 use engine::batch::Partition;
 use engine::ctx::Clock;
 use engine::fault::Fault;
+use engine::retry::Backoff;
 use engine::summary::Counters;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -107,7 +109,7 @@ pub struct Fetch {
     since: bool,
     /// The place's beginning, milliseconds since 1970 UTC.
     began_ms: i64,
-    tries: Tries,
+    tries: Backoff,
 }
 
 impl Fetch {
@@ -132,7 +134,7 @@ impl Fetch {
             since: lease.checkpoint == Checkpoint::Latest && lease.since_ms.is_some(),
             unpacker,
             began_ms,
-            tries: Tries::default(),
+            tries: tries(),
             with,
         }
     }
@@ -185,7 +187,7 @@ impl Fetch {
                     continue;
                 }
             };
-            self.tries.done();
+            self.tries.progress();
             let is_full = answer.records.len() >= RECORDS_MAX as usize;
             empty = if answer.records.is_empty() { empty + 1 } else { 0 };
             iterator = answer.next_shard_iterator.filter(|token| !token.is_empty());
@@ -279,7 +281,7 @@ impl Fetch {
 
     /// It goes well again.
     pub fn went_well(&mut self) {
-        self.tries.done();
+        self.tries.progress();
     }
 
     /// Waits for this shard's turn, together with the other readers of it in this process.

@@ -15,20 +15,22 @@ pub mod window;
 
 use super::facts::Stream;
 use super::options::StreamOptions;
+use crate::service::aws::leases::held::Phase;
 use crate::service::aws::leases::position::Checkpoint;
 use crate::service::aws::leases::table::{Kept, LeaseTable};
 use crate::service::{ShardRows, StreamReader};
 use async_trait::async_trait;
-use desk::{Desk, Phase, Task};
+use desk::{Desk, Task};
 use engine::ctx::NodeCtx;
 use engine::fault::Fault;
+use engine::retry::{Backoff, Pace};
 use fetch::{Fetching, Item, ROOM_BYTES, lease_lost};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use sync::Sync;
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{Semaphore, mpsc, watch};
-use tries::Tries;
+use tries::{PACE, tries};
 
 /// Chunks on their way at most.
 const CHUNKS: usize = 64;
@@ -61,7 +63,7 @@ impl AwsReader {
         ctx: &NodeCtx,
     ) -> Result<AwsReader, Fault> {
         let clock = ctx.run.clock.clone();
-        let mut tries = Tries::default();
+        let mut tries = tries();
         let facts = loop {
             match stream.facts().await {
                 Ok(facts) => break facts.clone(),
@@ -182,7 +184,8 @@ impl StreamReader for AwsReader {
             left.extend(self.try_to(end).await.err());
         }
         for shard in desk.held() {
-            left.extend(self.try_to(|| table.release(&shard)).await.err());
+            let counter = desk.let_go(&shard).unwrap_or_default();
+            left.extend(self.try_to(|| table.release(&shard, counter)).await.err());
             desk.drop_shard(&shard);
         }
         left.extend(self.try_to(|| table.leave(table.me())).await.err());
@@ -201,12 +204,12 @@ impl AwsReader {
         F: Future<Output = Result<T, Fault>>,
     {
         let clock = &self.with.clock;
-        let mut tries = Tries::default();
-        for _ in 1..CLOSING_TRIES {
+        let pace = Pace { tries_max: CLOSING_TRIES, ..PACE };
+        let mut tries = Backoff::at(fastrand::u64(..), pace);
+        loop {
             let Err(fault) = call().await else { return Ok(()) };
             clock.sleep(tries.next(fault, clock.now_ns())?).await;
         }
-        call().await.map(|_| ())
     }
 }
 

@@ -1,15 +1,17 @@
 //! The task that shares the shards: looks at the leases, makes those of children, takes and lets
 //! go.
 
-use super::desk::{Phase, Task};
+use super::desk::Task;
 use super::fetch::{Fetch, Fetching, lease_lost};
-use super::tries::Tries;
+use super::tries::tries;
+use crate::service::aws::leases::held::Phase;
 use crate::service::aws::leases::position::Checkpoint;
 use crate::service::aws::leases::row::Lease;
-use crate::service::aws::leases::share::{EXPIRES_NS, View, Watched};
+use crate::service::aws::leases::share::{View, Watched};
 use crate::service::aws::leases::table::{Kept, Rows};
 use crate::service::aws::streams::lineage::Lineage;
 use engine::fault::Fault;
+use engine::retry::Backoff;
 use futures::StreamExt;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,8 +21,6 @@ use std::time::Duration;
 const LOOK: Duration = Duration::from_secs(3);
 /// How often the shards are listed, where no shard has ended.
 const LIST_NS: i64 = 60_000_000_000;
-/// How old a lease becomes before it is renewed.
-const RENEW_NS: i64 = EXPIRES_NS / 10 * 3;
 /// How often it is looked for leases that are due.
 const DUE: Duration = Duration::from_millis(500);
 /// Renewals under way at once.
@@ -44,11 +44,11 @@ impl Sync {
 
     /// Works until it is ended, or cannot go on.
     pub async fn run(mut self) {
-        let mut tries = Tries::default();
+        let mut tries = tries();
         loop {
             let wait = match self.look().await {
                 Ok(()) => {
-                    tries.done();
+                    tries.progress();
                     LOOK
                 }
                 Err(fault) => match tries.next(fault, self.with.clock.now_ns()) {
@@ -73,8 +73,9 @@ impl Sync {
         self.beats += 1;
         table.beat(self.beats).await?;
         for (shard, _) in desk.through(Phase::Leaving) {
-            desk.let_go(&shard);
-            table.release(&shard).await?;
+            if let Some(counter) = desk.let_go(&shard) {
+                table.release(&shard, counter).await?;
+            }
             desk.drop_shard(&shard);
         }
         for (shard, row) in desk.through(Phase::Ended) {
@@ -158,9 +159,9 @@ impl Sync {
 
 /// Renews the leases that are held, until it is ended or one is lost.
 pub async fn renew(with: Arc<Fetching>) {
-    let mut tries: BTreeMap<String, Tries> = BTreeMap::new();
+    let mut waits: BTreeMap<String, Backoff> = BTreeMap::new();
     loop {
-        let due = with.desk.due(with.clock.now_ns() - RENEW_NS);
+        let due = with.desk.due(with.clock.now_ns());
         let renewals = due.into_iter().map(|(shard, counter)| {
             let with = &with;
             async move {
@@ -173,17 +174,14 @@ pub async fn renew(with: Arc<Fetching>) {
             futures::stream::iter(renewals).buffer_unordered(RENEWALS).collect().await;
         for (shard, asked_ns, renewed) in done {
             match renewed {
-                Ok(Some(counter)) => {
-                    with.desk.renewed(&shard, counter, asked_ns);
-                    tries.remove(&shard);
+                Ok(renewal) => {
+                    waits.remove(&shard);
+                    if !with.desk.renewed(&shard, renewal, asked_ns) {
+                        return with.desk.fail(lease_lost(&shard, &with.stream.name));
+                    }
                 }
-                // It may have been let go meanwhile.
-                Ok(None) if with.desk.keeps(&shard) => {
-                    return with.desk.fail(lease_lost(&shard, &with.stream.name));
-                }
-                Ok(None) => (),
                 Err(fault) => {
-                    let tries = tries.entry(shard).or_default();
+                    let tries = waits.entry(shard).or_insert_with(tries);
                     if let Err(fault) = tries.next(fault, with.clock.now_ns()) {
                         return with.desk.fail(fault);
                     }
