@@ -304,7 +304,6 @@ class Trial:
             "experiment": "loads", "trials": loads, "lost": found["lost"],
             "duplicated": found["duplicated"], "extra": found["extra"], "stuck": int(not whole),
             "seconds": round(time.monotonic() - self.began, 1),
-            "shows": "rows in Redshift equal the objects, by two rival loaders",
             "objects": sum(self.put.values()), "rows": found["rows"],
             "faults": sum(many for name, many in self.hits.items() if name != "kill"),
             "kills": kills * len(self.loaders),

@@ -262,7 +262,7 @@ def main():
     parts = [part for part in PARTS if not options.parts or part.name in options.parts]
     began = time.monotonic()
     result = {"experiment": "storm", "trials": 0, "lost": 0, "duplicated": 0, "extra": 0,
-              "stuck": 0, "shows": "a service that takes part of what it is sent gets the rest"}
+              "stuck": 0}
     problem = []
     try:
         aws.with_boto3()
