@@ -20,6 +20,7 @@ mod step;
 mod supervise;
 mod timer;
 mod transform;
+mod watch;
 mod wiring;
 
 pub use live::Live;

@@ -5,9 +5,9 @@
 
 use super::RunError;
 use super::node::Node;
+use super::watch;
 use crate::fault::Fault;
 use std::sync::{Mutex, MutexGuard};
-use tokio::sync::watch;
 
 /// Only ever moves on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,7 +41,7 @@ impl Control {
     }
 
     pub fn stage(&self) -> Stage {
-        *self.stage.borrow()
+        self.stage.get()
     }
 
     pub fn stages(&self) -> watch::Receiver<Stage> {
@@ -50,16 +50,12 @@ impl Control {
 
     /// Moves on to a stage, unless the run is further already.
     pub fn raise(&self, to: Stage) {
-        self.stage.send_if_modified(|stage| {
-            let moves = to > *stage;
-            *stage = to.max(*stage);
-            moves
-        });
+        self.stage.update(|stage| to.max(stage));
     }
 
     /// A source can read no more until rows are settled, and none are: batches are closed early.
     pub fn stall(&self) {
-        self.stalls.send_modify(|stalls| *stalls += 1);
+        self.stalls.update(|stalls| stalls + 1);
     }
 
     pub fn stalls(&self) -> watch::Receiver<u64> {

@@ -47,13 +47,13 @@ pub(crate) async fn supervise(
         tokio::select! {
             biased;
             () = deadline.fired() => {
-                if *stages.borrow() == Stage::Aborting {
+                if stages.get() == Stage::Aborting {
                     break;
                 }
                 control.raise(Stage::Aborting);
             }
-            Ok(()) = stages.changed() => {
-                let stage = *stages.borrow_and_update();
+            () = stages.changed() => {
+                let stage = stages.see();
                 deadline.set(ctx.clock.sleep(time_left(stage, ctx)));
                 if stage == Stage::Aborting {
                     tasks.inner.abort_all();

@@ -118,7 +118,7 @@ impl Batcher {
                     // to come: their batch is left to the next run.
                     None => Event::InputEnded { complete: self.control.stage() == Stage::Running },
                 },
-                Ok(()) = stalls.changed() => Event::Stalled,
+                () = stalls.changed() => Event::Stalled,
             };
             let ended = matches!(event, Event::InputEnded { .. });
             machine.handle(event, self.ctx.clock.now_ns(), &mut outputs)?;

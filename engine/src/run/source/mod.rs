@@ -11,6 +11,7 @@ use super::edge::Outlet;
 use super::node::Node;
 use super::shutdown::{Control, Stage};
 use super::timer::Timer;
+use super::watch::Receiver;
 use crate::ack::{Ack, Origin, SourceFacts};
 use crate::batch::{Batch, Rows};
 use crate::ctx::Ctx;
@@ -44,7 +45,7 @@ pub(crate) struct SourceDriver {
 
 /// Where the loop stands.
 struct State {
-    stages: watch::Receiver<Stage>,
+    stages: Receiver<Stage>,
     /// Its `stop` was called.
     stopped: bool,
     /// It will not be read again.
@@ -124,7 +125,7 @@ impl SourceDriver {
         let State { stages, stopped, sending, pause, stall, commit, .. } = state;
         tokio::select! {
             biased;
-            Ok(()) = stages.changed() => Event::Again,
+            () = stages.changed() => Event::Again,
             () = feeders_end(fed), if !*stopped => Event::Again,
             () = settling.arrived() => Event::Settled,
             () = sending.fired() => Event::Again,
