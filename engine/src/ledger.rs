@@ -35,6 +35,8 @@ pub(crate) struct Commit {
     pub resume: Option<Arc<Resume>>,
     /// To be stored before the position is.
     pub anchors: Vec<Anchor>,
+    /// Source rows that it is about.
+    pub rows: u64,
 }
 
 /// The reads of one partition that are not committed.
@@ -122,9 +124,9 @@ impl Ledger {
             if !lane.due.as_ref().is_some_and(is_due) {
                 continue;
             }
-            if let Some(Due { upto, resume, anchors, .. }) = lane.due.take() {
+            if let Some(Due { upto, resume, anchors, rows, .. }) = lane.due.take() {
                 lane.committed_ns = Some(now_ns);
-                commits.push(Commit { partition: *partition, upto, resume, anchors });
+                commits.push(Commit { partition: *partition, upto, resume, anchors, rows });
             }
         }
         self.lanes.retain(|_, lane| !lane.reads.is_empty() || lane.due.is_some() || lane.resumes);
@@ -140,6 +142,11 @@ impl Ledger {
     /// Source rows that are not settled and not failed.
     pub fn in_flight_rows(&self) -> u64 {
         self.in_flight_rows
+    }
+
+    /// Rows that are settled and wait to be committed.
+    pub fn due_rows(&self) -> u64 {
+        self.lanes.values().filter_map(|lane| lane.due.as_ref()).map(|due| due.rows).sum()
     }
 
     /// No read is in flight.

@@ -72,6 +72,17 @@ struct Fate {
     back: Duration,
     kind: Option<Kind>,
     touch: Touch,
+    orphan: Orphan,
+}
+
+/// What becomes of a request whose caller is gone. It is decided when the call begins, so that the
+/// order in which a crash drops tasks decides nothing.
+#[derive(Clone, Copy)]
+struct Orphan {
+    /// The call, in the order of all.
+    number: u64,
+    /// When it arrives; `None` = never.
+    after: Option<Duration>,
 }
 
 impl Service {
@@ -80,7 +91,7 @@ impl Service {
         Service { world: world.clone(), name: name.to_owned(), latency, local: false }
     }
 
-    /// There is no network in between: a request whose caller is gone is done at once, or never.
+    /// There is no network in between: a request whose caller is gone is never done.
     pub fn local(self) -> Service {
         Service { local: true, ..self }
     }
@@ -106,16 +117,16 @@ impl Service {
         op: &'static str,
         request: impl FnOnce(&mut Touch) -> R + Send + 'static,
     ) -> Result<R, Fault> {
-        self.world.alive().await;
+        self.world.point().await;
         self.world.deliver_due();
         let fate = self.fate(op);
         self.world.event(op, &[fate.kind.map_or(0, code), fate.there.as_micros() as u64]);
         if let Some(kind) = fate.kind {
             self.world.count(kind.name());
         }
-        let Fate { slower, there, back, kind, touch } = fate;
-        let (world, local) = (self.world.clone(), self.local);
-        let wire = Wire { world, local, request: Some((request, touch)) };
+        let Fate { slower, there, back, kind, touch, orphan } = fate;
+        let world = self.world.clone();
+        let mut wire = Wire { world, orphan, request: Some((request, touch)) };
         match kind {
             Some(Kind::Panic) => {
                 wire.forget();
@@ -123,7 +134,9 @@ impl Service {
             }
             Some(Kind::Late(most)) => {
                 tokio::time::sleep(self.latency.timeout).await;
-                wire.deliver_within(most);
+                let after = self.world.draw("late", |random, _| most.mul_f64(random.f64()));
+                wire.orphan.after = Some(after);
+                drop(wire);
                 return Err(self.timeout(op));
             }
             Some(Kind::Hang) => {
@@ -139,9 +152,11 @@ impl Service {
             _ => (),
         }
         tokio::time::sleep(there + slower).await;
+        self.world.point().await;
         // Requests that were sent earlier and are late may have come in between.
         self.world.deliver_due();
         let reply = wire.deliver();
+        self.world.point().await;
         if kind == Some(Kind::LostReply) {
             tokio::time::sleep(self.latency.timeout).await;
             return Err(self.timeout(op));
@@ -153,6 +168,7 @@ impl Service {
     fn fate(&self, op: &str) -> Fate {
         let at = self.world.now();
         let Latency { least, most, .. } = self.latency;
+        let number = self.world.next_call();
         self.world.draw(&self.name, |random, faults| {
             let mut way = || {
                 let most_us = most.as_micros().max(least.as_micros()) as u64;
@@ -161,7 +177,14 @@ impl Service {
             let (there, back) = (way(), way());
             let seed = random.u64(..);
             let touch = Touch { random: random.fork(), partial: 0, refused: 0, seed: 0 };
-            let mut fate = Fate { slower: Duration::ZERO, there, back, kind: None, touch };
+            let after = match random.u8(0..3) {
+                0 => None,
+                1 => Some(Duration::ZERO),
+                _ => Some(Duration::from_millis(random.u64(0..60_000))),
+            };
+            let orphan = Orphan { number, after: after.filter(|_| !self.local) };
+            let slower = Duration::ZERO;
+            let mut fate = Fate { slower, there, back, kind: None, touch, orphan };
             for window in faults.at(&self.name, op, at) {
                 match window.kind {
                     Kind::Partial => fate.touch.partial = fate.touch.partial.max(window.share),
@@ -203,7 +226,7 @@ fn code(kind: Kind) -> u64 {
 /// A request on its way: dropped, it may arrive all the same.
 struct Wire<R, F: FnOnce(&mut Touch) -> R + Send + 'static> {
     world: World,
-    local: bool,
+    orphan: Orphan,
     request: Option<(F, Touch)>,
 }
 
@@ -217,32 +240,14 @@ impl<R, F: FnOnce(&mut Touch) -> R + Send + 'static> Wire<R, F> {
     fn forget(mut self) {
         self.request = None;
     }
-
-    fn deliver_within(mut self, most: Duration) {
-        self.post(most);
-    }
-
-    fn post(&mut self, most: Duration) {
-        let Some((request, mut touch)) = self.request.take() else { return };
-        if self.local {
-            drop(request(&mut touch));
-        } else {
-            let late = move || drop(request(&mut touch));
-            self.world.deliver_later(most, Box::new(late));
-        }
-    }
 }
 
 impl<R, F: FnOnce(&mut Touch) -> R + Send + 'static> Drop for Wire<R, F> {
     fn drop(&mut self) {
-        if self.request.is_none() {
-            return;
-        }
-        match self.world.draw("wire", |random, _| random.u8(0..3)) {
-            0 => self.request = None,
-            1 => self.post(Duration::ZERO),
-            _ if self.local => self.post(Duration::ZERO),
-            _ => self.post(Duration::from_secs(60)),
+        let Orphan { number, after } = self.orphan;
+        if let (Some(after), Some((request, mut touch))) = (after, self.request.take()) {
+            let late = move || drop(request(&mut touch));
+            self.world.deliver_later(after, number, Box::new(late));
         }
     }
 }

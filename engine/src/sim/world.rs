@@ -39,11 +39,13 @@ struct State {
     /// How far the wall clock was set.
     stepped_ns: i64,
     lives: u64,
+    /// Points of this life that are still to pass before it crashes.
+    points_left: Option<u64>,
     faults: Faults,
     streams: BTreeMap<String, fastrand::Rng>,
-    /// By the time they arrive, and their number.
+    /// By the time they arrive, and the number of the call.
     late: BTreeMap<(Duration, u64), Late>,
-    posted: u64,
+    calls: u64,
     hooks: Vec<Arc<dyn Fn() + Send + Sync>>,
     counts: BTreeMap<&'static str, u64>,
 }
@@ -53,6 +55,9 @@ struct State {
 pub struct Life {
     /// The process is killed.
     pub crash_at: Option<Duration>,
+    /// The process is killed at this point of its life: each call of a service has three, before
+    /// its request is on the wire, before it arrives, and before the reply does.
+    pub crash_point: Option<u64>,
     /// The process stands still from a moment on, for so long (SIGSTOP and SIGCONT).
     pub pauses: Vec<(Duration, Duration)>,
 }
@@ -182,7 +187,7 @@ impl World {
         let runtime = builder.enable_time().start_paused(true).build();
         let runtime = runtime.expect("a runtime of one thread");
         runtime.block_on(async {
-            let lives = self.begin();
+            let lives = self.begin(life.crash_point);
             self.event("life", &[lives]);
             let mut body = pin!(body());
             let mut crash = pin!(self.crashed(life.crash_at));
@@ -215,6 +220,22 @@ impl World {
         self.state().hooks.push(Arc::from(hook));
     }
 
+    /// A point where the life may crash; else it goes on at once.
+    pub async fn point(&self) {
+        let crashes = match &mut self.state().points_left {
+            Some(0) => true,
+            Some(left) => {
+                *left -= 1;
+                false
+            }
+            None => false,
+        };
+        if crashes {
+            self.crash();
+        }
+        self.alive().await;
+    }
+
     /// Goes on only while the life does; a dead one waits here for ever.
     pub async fn alive(&self) {
         if self.0.dead.load(Ordering::Relaxed) {
@@ -233,14 +254,17 @@ impl World {
         self.deliver_upto(Duration::MAX);
     }
 
-    pub(super) fn deliver_later(&self, most: Duration, late: Late) {
-        let most_ms = most.as_millis() as u64;
-        let wait = self.draw("late", |random, _| random.u64(0..=most_ms));
+    pub(super) fn deliver_later(&self, after: Duration, number: u64, late: Late) {
         let mut state = self.state();
-        let at = state.now() + Duration::from_millis(wait);
-        state.posted += 1;
-        let number = state.posted;
+        let at = state.now() + after;
         state.late.insert((at, number), late);
+    }
+
+    /// The number of the next call of any service.
+    pub(super) fn next_call(&self) -> u64 {
+        let mut state = self.state();
+        state.calls += 1;
+        state.calls
     }
 
     fn deliver_upto(&self, at: Duration) {
@@ -256,11 +280,12 @@ impl World {
         }
     }
 
-    fn begin(&self) -> u64 {
+    fn begin(&self, crash_point: Option<u64>) -> u64 {
         self.0.dead.store(false, Ordering::Relaxed);
         let mut state = self.state();
         state.began = Some(Instant::now());
         state.lives += 1;
+        state.points_left = crash_point;
         state.lives
     }
 

@@ -85,6 +85,7 @@ impl Clients {
         answer: oneshot::Receiver<Outcome>,
     ) {
         let answer = answer.await;
+        self.world.alive().await;
         let start = self.shape.sources[self.number].rows[number].start;
         let asked = start + first..start + first + rows;
         let lost = self.world.draw("replies", |random, _| random.u8(0..20) == 0);

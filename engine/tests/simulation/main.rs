@@ -21,6 +21,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+/// Seeds of a short run.
+const SEEDS: u64 = 100;
 /// Every so many seeds are run twice, to compare their traces.
 const TWICE: u64 = 25;
 /// Seeds that fail are printed so often at most.
@@ -57,7 +59,7 @@ fn main() -> ExitCode {
     if let Some(seed) = number("--trace") {
         return trace(seed);
     }
-    let (seeds, from) = (number("--seeds").unwrap_or(200), number("--from").unwrap_or(0));
+    let (seeds, from) = (number("--seeds").unwrap_or(SEEDS), number("--from").unwrap_or(0));
     let began = Instant::now();
     let next = AtomicU64::new(from);
     let total = Mutex::new(Total::default());

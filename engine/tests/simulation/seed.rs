@@ -186,9 +186,16 @@ impl Seed {
         };
         let (crash_at, stop, pause) = (soon(1_500), soon(6_000), soon(4_000));
         let before = |at: &Duration| *at < FAULTS;
+        let at_point = now < FAULTS && random.u8(0..3) == 0;
+        let most = if random.bool() { 60 } else { 2_000 };
+        let crash_point = at_point.then(|| random.u64(0..most));
         let pauses =
             pause.filter(before).map(|at| (at, Duration::from_millis(random.u64(0..90_000))));
-        let life = Life { crash_at: crash_at.filter(before), pauses: pauses.into_iter().collect() };
+        let life = Life {
+            crash_at: crash_at.filter(before),
+            crash_point,
+            pauses: pauses.into_iter().collect(),
+        };
         (life, stop.filter(before))
     }
 

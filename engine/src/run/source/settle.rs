@@ -21,6 +21,8 @@ pub(crate) struct Settling {
     replies: BTreeMap<(u32, u64), oneshot::Sender<Outcome>>,
     /// By number, the logs of all `batch` nodes of the plan.
     logs: Arc<BTreeMap<usize, Arc<CutLog>>>,
+    /// Rows of commits that were taken and are not made.
+    committing: u64,
     /// Rows that would be sent again, for who waits for the driver.
     undelivered: Arc<AtomicU64>,
     seed: u64,
@@ -46,6 +48,7 @@ impl Settling {
             completions: Arc::default(),
             replies: BTreeMap::new(),
             logs,
+            committing: 0,
             undelivered,
             seed,
         }
@@ -110,7 +113,9 @@ impl Settling {
     }
 
     pub fn take_due(&mut self, now_ns: i64, all: bool) -> Vec<Commit> {
-        self.ledger.take_due(now_ns, all)
+        let due = self.ledger.take_due(now_ns, all);
+        self.committing += due.iter().map(|commit| commit.rows).sum::<u64>();
+        due
     }
 
     /// Commits a position: first the anchors of the `batch` nodes behind it, then the source's.
@@ -118,7 +123,7 @@ impl Settling {
     /// # Errors
     /// What of the two could not be stored, at last.
     pub async fn commit(
-        &self,
+        &mut self,
         source: &mut dyn Source,
         commit: Commit,
         ctx: &Ctx,
@@ -136,20 +141,25 @@ impl Settling {
             }
             ctx.failpoints.pass("batch.anchored")?;
         }
-        let Commit { partition, upto, resume, .. } = commit;
+        let Commit { partition, upto, resume, rows, .. } = commit;
         ctx.failpoints.pass("source.commit")?;
         let mut retry = Retry::new(ctx, self.seed);
         loop {
             let committed = source.commit(partition, upto, resume.clone());
             let committed = AssertUnwindSafe(committed).catch_unwind().await;
             match committed.unwrap_or_else(|panic| Err(Fault::panic(panic))) {
-                Ok(()) => return ctx.failpoints.pass("source.committed"),
+                Ok(()) => {
+                    self.committing = self.committing.saturating_sub(rows);
+                    self.show();
+                    return ctx.failpoints.pass("source.committed");
+                }
                 Err(fault) => retry.wait(fault).await?,
             }
         }
     }
 
     fn show(&self) {
-        self.undelivered.store(self.ledger.undelivered_rows(), Ordering::Relaxed);
+        let rows = self.ledger.undelivered_rows() + self.ledger.due_rows() + self.committing;
+        self.undelivered.store(rows, Ordering::Relaxed);
     }
 }
