@@ -10,11 +10,13 @@ says what it breaks, which rule, and by which command it is caught:
     rule: R1, L0, …                 (the rules and invariants of docs/guarantees.md)
     caught by: cargo test -p engine --test run
     says: a regular expression of what the experiment prints when it catches it
+    within: 120 s                   (optional: after that it is stuck, and says `stuck: …`)
 
 In a copy of the tree (target/planted/tree, its builds beside it) each patch is applied, its
 experiment run, and the patch taken back. It is caught when the experiment was built, failed, and
 printed what `says` names; that it does not build is no catch. At last, all experiments must pass on
-the copy without a patch. `FLOWC` in a command is the debug flowc, which is built first.
+the copy without a patch. `FLOWC` in a command is the debug flowc, which is built first (with the
+front; `FLOWC-LOCAL` without the connectors of AWS).
 
 --quick takes a few that are built quickly, --clean only runs the experiments without patches. The
 last line is a JSON object; exit code 0: all are caught, and nothing is caught without them.
@@ -26,6 +28,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -47,11 +50,16 @@ class Patch:
         self.fields = {}
         for line in head.splitlines():
             name, colon, value = line.partition(": ")
-            if colon and name in FIELDS:
+            if colon and name in (*FIELDS, "within"):
                 self.fields[name] = value.strip()
         missing = [name for name in FIELDS if name not in self.fields]
         if missing:
             raise SystemExit(f"{path.name} does not say: {', '.join(missing)}")
+
+    @property
+    def within_s(self):
+        """When its experiment counts as stuck, which some bugs are caught by."""
+        return int(self.fields.get("within", f"{RUN_S} s").removesuffix(" s"))
 
     @property
     def command(self):
@@ -118,13 +126,14 @@ class Tree:
         for name in re.findall(r"^\+\+\+ b/(\S+)", patch.path.read_text(), re.M):
             os.utime(self.place / name)
 
-    def run(self, command):
+    def run(self, command, within_s=RUN_S):
         """Runs an experiment; gives its exit code and what it printed."""
         environment = {**os.environ, "CARGO_TARGET_DIR": str(self.target), "NO_COLOR": "1",
                        "PYTHONDONTWRITEBYTECODE": "1"}
         if "FLOWC" in command:
-            features = " --no-default-features" if "FLOWC-LOCAL" in command else ""
-            build = subprocess.run(f"cargo build --quiet --bin flowc{features}", shell=True,
+            local = "FLOWC-LOCAL" in command
+            what = "--bin flowc --no-default-features" if local else "--bins -p flowc -p awsfront"
+            build = subprocess.run(f"cargo build --quiet {what}", shell=True,
                                    cwd=self.place, env=environment, capture_output=True, text=True)
             if build.returncode:
                 return None, build.stderr
@@ -134,14 +143,16 @@ class Tree:
                                    cwd=self.place, env=environment, capture_output=True, text=True)
             if build.returncode:
                 return None, build.stderr
+        child = subprocess.Popen(command, shell=True, cwd=self.place, env=environment,
+                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                 stderr=subprocess.STDOUT, text=True, start_new_session=True)
         try:
-            done = subprocess.run(command, shell=True, cwd=self.place, env=environment,
-                                  stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                  stderr=subprocess.STDOUT, text=True, timeout=RUN_S)
-            return done.returncode, done.stdout
-        except subprocess.TimeoutExpired as late:
-            text = late.stdout or b""
-            return 124, text.decode() if isinstance(text, bytes) else text
+            text, _ = child.communicate(timeout=within_s)
+        except subprocess.TimeoutExpired:
+            os.killpg(child.pid, signal.SIGKILL)
+            text, _ = child.communicate()
+            text += f"\nstuck: no end after {within_s} s\n"
+        return child.returncode, text
 
 
 def try_one(tree, patch):
@@ -151,7 +162,7 @@ def try_one(tree, patch):
         return "does not apply", done.stderr
     tree.touch(patch)
     try:
-        code, text = tree.run(patch.command)
+        code, text = tree.run(patch.command, patch.within_s)
     finally:
         undone = tree.apply(patch, "--reverse")
         tree.touch(patch)

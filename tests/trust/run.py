@@ -21,6 +21,7 @@ import datetime
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -95,15 +96,34 @@ def run(name, command, options):
     timer.cancel()
     if time.monotonic() - began >= limit:
         last = json.dumps({"stuck": 1, "problem": f"not done after {limit:,} s"})
-    try:
-        found = json.loads(last)
-        if not isinstance(found, dict):
-            raise ValueError
-    except ValueError:
-        found = {"problem": f"its last line is no JSON: {last[:200]!r}"}
+    found = simulated(last) or parsed(last)
     found = {**found, "experiment": name, "long": options.long, "code": code}
     found.setdefault("seconds", round(time.monotonic() - began, 1))
     return found
+
+
+def parsed(last):
+    """The JSON object of an experiment's last line."""
+    try:
+        found = json.loads(last)
+        if isinstance(found, dict):
+            return found
+    except ValueError:
+        pass
+    return {"problem": f"its last line is no JSON: {last[:200]!r}"}
+
+
+def simulated(last):
+    """The numbers of the line that the simulation ends with; None = it is not that line."""
+    said = re.match(r"simulation: (\d+) seeds, (\d+) simulated hours in ([\d.]+) s \((\d+) times "
+                    r"real time\), (\d+) run twice with the same trace; (\d+) rows, .* "
+                    r"(\d+) seeds failed", last)
+    if not said:
+        return None
+    seeds, hours, seconds, ratio, twice, rows, failed = said.groups()
+    return {"trials": int(seeds), "lost": 0 if failed == "0" else None, "seconds": float(seconds),
+            "seeds_failed": int(failed), "simulated_hours": int(hours), "times_real": int(ratio),
+            "same_trace_twice": int(twice), "rows": int(rows)}
 
 
 def wrong(found):
@@ -114,7 +134,7 @@ def wrong(found):
 def bound(found):
     """The 95 % upper bound on the chance of a loss, where none was seen."""
     trials = found.get("trials", 0)
-    if not trials or "lost" not in found:
+    if not trials or found.get("lost") is None:
         return ""
     return f"{3 / trials:.1e}" if found["lost"] == 0 else f"{found['lost'] / trials:.1e} seen"
 
@@ -139,7 +159,7 @@ def table(all_found):
     """The numbers as a Markdown table, which reads well on a terminal too."""
     head = ["experiment", "trials", *COUNTS, "loss below (95 %)", "seconds", "shows"]
     rows = [[found["experiment"], f"{found.get('trials', 0):,}",
-             *(f"{found[name]:,}" if name in found else "" for name in COUNTS), bound(found),
+             *("" if found.get(name) is None else f"{found[name]:,}" for name in COUNTS), bound(found),
              f"{found['seconds']:,.0f}", figures(found)] for found in all_found]
     wide = [max(len(row[at]) for row in [head, *rows]) for at in range(len(head) - 1)] + [0]
     right = range(1, len(head) - 1)
