@@ -82,8 +82,12 @@ pub fn report(files: &SourceMap, problem: &Problem, style: Style) -> String {
 /// `3 errors, 1 warning in 2 flows`: the flows that the problems are in, or the files, where some
 /// are in no flow.
 pub fn summary(files: &SourceMap, problems: &[Problem]) -> String {
-    let errors = problems.iter().filter(|p| p.severity == Severity::Error).count();
-    let counts = [(errors, "error"), (problems.len() - errors, "warning")];
+    let of = |severity: Severity| problems.iter().filter(|p| p.severity == severity).count();
+    let counts = [
+        (of(Severity::Error), "error"),
+        (of(Severity::Warning), "warning"),
+        (of(Severity::Help), "hint"),
+    ];
     let counts: Vec<String> =
         counts.iter().filter(|(n, _)| *n > 0).map(|(n, word)| plural(*n, word)).collect();
     format!("{} in {}", counts.join(", "), places(files, problems))
@@ -250,6 +254,7 @@ impl Diagnostic for Part<'_> {
         Some(match self.problem.severity {
             Severity::Error => miette::Severity::Error,
             Severity::Warning => miette::Severity::Warning,
+            Severity::Help => miette::Severity::Advice,
         })
     }
 

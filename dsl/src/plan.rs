@@ -44,6 +44,8 @@ pub struct Provider {
     pub endpoint: Option<String>,
     /// `state = "flowc-shop"`: the table that keeps leases and positions.
     pub state: Option<String>,
+    /// `spill = "/var/lib/shop"`: the local directory of the buffers of `spill`.
+    pub spill: Option<String>,
 }
 
 /// A flow of the plan.
@@ -363,6 +365,12 @@ impl PlanNode {
 }
 
 impl Plan {
+    /// The directory of the buffers of `spill`, where the profile has one.
+    pub fn spill_dir(&self) -> Option<String> {
+        let local = self.local_dir.as_ref().map(|dir| format!("{dir}/spills"));
+        local.or_else(|| self.provider.spill.clone())
+    }
+
     /// The flow of a node.
     pub fn flow_of(&self, node: NodeIndex) -> &PlanFlow {
         &self.flows[self.graph[node].flow]

@@ -2,13 +2,15 @@
 
 use crate::span::Span;
 
-/// How bad it is: an error stops a run, a warning does not.
+/// How bad it is: only an error stops a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Severity {
     /// The file cannot run.
     Error,
     /// The file can run; a person should look.
     Warning,
+    /// Nothing is wrong; something may be done better.
+    Help,
 }
 
 /// A place and what stands there, in the user's words.
@@ -25,7 +27,7 @@ pub struct Label {
 pub struct Problem {
     /// The code of the catalogue, such as `E0302`.
     pub code: &'static str,
-    /// Error or warning.
+    /// Error, warning or help.
     pub severity: Severity,
     /// What is wrong, in one line; names in backticks.
     pub message: String,
@@ -55,6 +57,16 @@ impl Problem {
         label: impl Into<String>,
     ) -> Problem {
         Problem { severity: Severity::Warning, ..Problem::error(code, message, span, label) }
+    }
+
+    /// Something that may be done better, at `span`.
+    pub fn hint(
+        code: &'static str,
+        message: impl Into<String>,
+        span: Span,
+        label: impl Into<String>,
+    ) -> Problem {
+        Problem { severity: Severity::Help, ..Problem::error(code, message, span, label) }
     }
 
     /// Adds a secondary place.

@@ -41,6 +41,12 @@ pub struct NodeSpec {
     pub fails: &'static [FailureSpec],
     /// Facts for the guarantee check.
     pub delivery: Delivery,
+    /// Of a sink: it shows or counts, and stores nothing that anybody relies on (`log`). Records on
+    /// the way there may be shed, whatever the flow promises.
+    pub best_effort: bool,
+    /// Of a sink: it is slow by its nature (a warehouse, a service of others), so that what shares
+    /// its records may want a buffer before it.
+    pub slow: bool,
     /// Whole `.flow` files that use it; each is checked, and those marked `run` are run, by the
     /// tests.
     pub examples: &'static [Example],
@@ -191,6 +197,8 @@ pub const BLANK: NodeSpec = NodeSpec {
     claim: ClaimSpec::No,
     fails: &[],
     delivery: Delivery { replays: false, holds_ack: false, idempotent: false },
+    best_effort: false,
+    slow: false,
     examples: &[],
 };
 

@@ -33,7 +33,7 @@ fn json_problem(files: &SourceMap, problem: &Problem) -> Value {
     let labels: Vec<Value> = problem.labels.iter().map(|label| json_label(files, label)).collect();
     json!({
         "code": problem.code,
-        "severity": word(problem.severity),
+        "severity": word(problem.severity, "help"),
         "message": problem.message,
         "place": json_place(files, problem.primary()),
         "labels": labels,
@@ -64,7 +64,7 @@ pub fn github(files: &SourceMap, checked: &[Checked]) -> String {
         let help = problem.help.as_ref().map(|help| format!("\n{help}")).unwrap_or_default();
         text.push_str(&format!(
             "::{} file={},line={},col={},endLine={},endColumn={},title={}::{}\n",
-            word(problem.severity),
+            word(problem.severity, "notice"),
             escape(&place.file).replace(',', "%2C").replace(':', "%3A"),
             place.line,
             place.column,
@@ -110,7 +110,7 @@ fn sarif_result(files: &SourceMap, problem: &Problem) -> Value {
         .collect();
     json!({
         "ruleId": problem.code,
-        "level": word(problem.severity),
+        "level": word(problem.severity, "note"),
         "message": { "text": message },
         "locations": [sarif_place(files, problem.primary())],
         "relatedLocations": related,
@@ -138,10 +138,12 @@ fn count(checked: &[Checked], severity: Severity) -> usize {
     all(checked).filter(|problem| problem.severity == severity).count()
 }
 
-fn word(severity: Severity) -> &'static str {
+/// The word of a severity; formats differ in what they call the lowest.
+fn word(severity: Severity, help: &'static str) -> &'static str {
     match severity {
         Severity::Error => "error",
         Severity::Warning => "warning",
+        Severity::Help => help,
     }
 }
 

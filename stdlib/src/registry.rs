@@ -4,6 +4,7 @@ use crate::nodes::*;
 use crate::outside::Outside;
 use crate::service::Services;
 use crate::service::local::delivery;
+use crate::service::spill;
 use dsl::spec::NodeSpec;
 use engine::registry::{Open, Registry};
 use std::sync::Arc;
@@ -27,6 +28,9 @@ pub fn specs() -> Vec<&'static NodeSpec> {
         &map::SPEC,
         &route::SPEC,
         &batch::SPEC,
+        &wait::SPEC,
+        &spill::SPEC,
+        &shed::SPEC,
         &count::SPEC,
         &drop::SPEC,
         &log::SPEC,
@@ -69,6 +73,9 @@ pub fn registry_in(outside: Outside) -> Registry {
     nodes.add(&map::SPEC, map::open());
     nodes.add(&route::SPEC, route::open());
     nodes.add(&batch::SPEC, Open::Engine);
+    nodes.add(&wait::SPEC, Open::Engine);
+    nodes.add(&spill::SPEC, Open::Engine);
+    nodes.add(&shed::SPEC, Open::Engine);
     nodes.add(&count::SPEC, count::open());
     nodes.add(&drop::SPEC, Open::Engine);
     nodes.add(&log::SPEC, log::open());
@@ -78,6 +85,8 @@ pub fn registry_in(outside: Outside) -> Registry {
     nodes.add(&stream_read::SPEC, stream_read::open(services.clone()));
     nodes.add(&stream_write::SPEC, stream_write::open(services.clone()));
     nodes.add(&delivery_write::SPEC, delivery_write::open(services.clone()));
+    nodes.add(&spill::write::SPEC, spill::write::open(services.clone()));
+    nodes.add(&spill::read::SPEC, spill::read::open(services.clone()));
     nodes.add(&delivery::read::SPEC, delivery::read::open(services.clone()));
     nodes.add(&bucket_put::SPEC, bucket_put::open(services.clone()));
     nodes.add(&bucket_append::SPEC, bucket_append::open(services.clone()));

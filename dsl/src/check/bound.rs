@@ -4,6 +4,7 @@
 use super::cx::Cx;
 use super::draft::Draft;
 use super::keys::record_in;
+use super::policy;
 use super::profile::Profile;
 use super::services::{self, Service};
 use super::suggest;
@@ -47,6 +48,9 @@ pub(crate) fn check(cx: &mut Cx, draft: &Draft, profiles: &BTreeMap<String, Prof
             }
         }
         let Some(profile) = profiles.get(&name.node) else { continue };
+        if profile.provider.spill.is_none() {
+            policy::no_dir(cx, draft, name);
+        }
         for (resource, (binding, span)) in &profile.bindings {
             let Some(service) = services::find(&binding.service) else { continue };
             verbs(cx, &users, service, resource, *span);

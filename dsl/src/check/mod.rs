@@ -28,6 +28,7 @@ mod node_stage;
 mod node_store;
 mod node_wire;
 mod options;
+mod policy;
 mod ports;
 mod profile;
 mod query;
@@ -202,6 +203,7 @@ fn build<'a>(cx: &mut Cx<'a>, chosen: &[&str]) -> Draft {
         builder.statements(body);
         builder.connect_ports(name);
         guarantee::check(cx, &draft, &name.node);
+        policy::check(cx, &draft, &name.node);
     }
     cx.chosen = false;
     let unused: Vec<&'a str> = cx

@@ -145,11 +145,13 @@ fn bindings(cx: &mut Cx, list: &[(Name, Expr)]) -> Profile {
             "region" => Some(&mut provider.region),
             "endpoint" => Some(&mut provider.endpoint),
             "state" => Some(&mut provider.state),
+            "spill" => Some(&mut provider.spill),
             _ => None,
         };
+        let ty = if name.node == "spill" { Ty::Path } else { Ty::Text };
         match word.filter(|_| !cx.decls.resources.contains_key(name.node.as_str())) {
             Some(place) => {
-                let value = consts::value(cx, expr, &Scope::empty(), Some(&Ty::Text));
+                let value = consts::value(cx, expr, &Scope::empty(), Some(&ty));
                 *place = value.and_then(|(value, _)| value.as_text().map(str::to_string));
             }
             None => {

@@ -347,6 +347,7 @@ const DETAILS: &[(&str, &[&str])] = &[
     ("http.post", &["url"]),
     ("batch", &["max", "size", "wait"]),
     ("count", &["name"]),
+    ("spill", &["size"]),
 ];
 
 fn detail(node: &PlanNode) -> Option<String> {

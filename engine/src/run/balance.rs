@@ -133,6 +133,7 @@ fn own_equation(node: &Node) -> Result<(), Equation> {
                 ("out", meter.rows_out.get()),
                 ("failed", meter.failed.get()),
                 ("filtered", meter.filtered.get()),
+                ("shed", meter.shed.get()),
                 ("joined", meter.joined.get()),
                 ("opened", meter.opened.get()),
             ],

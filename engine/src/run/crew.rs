@@ -146,7 +146,9 @@ pub(crate) fn work(steps: &mut [Step], mut todo: Vec<Work>) -> Worked {
             },
             Work::Send { step, outlet, target, batch } if step < steps.len() => {
                 match &steps[step].site.outlets[outlet].targets[target] {
-                    Target::Channel(..) => left.push(Work::Send { step, outlet, target, batch }),
+                    Target::Channel(..) | Target::Shed(..) => {
+                        left.push(Work::Send { step, outlet, target, batch })
+                    }
                     Target::Step(edge, step) => {
                         edge.sent.add(batch.rows.len() as u64);
                         let batch = Lanes::default().received(edge, batch);

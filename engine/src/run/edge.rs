@@ -1,12 +1,14 @@
 //! The edges of a run: outlets that send, inlets that receive, and the counts at both ends.
 
 use super::node::{Count, Node};
+use super::shed::Shed;
 use crate::ack::Ack;
 use crate::batch::{Batch, Partition, RowIds, Rows};
 use dsl::plan::Port;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 
 /// An edge of the plan.
 #[derive(Debug)]
@@ -44,6 +46,8 @@ pub(crate) struct Outlet {
 pub(crate) enum Target {
     /// A channel into another task.
     Channel(Arc<Edge>, mpsc::Sender<Item>),
+    /// The same, but what finds the channel full is dropped.
+    Shed(Arc<Edge>, mpsc::Sender<Item>, Shed),
     /// A step of the same task, by its number.
     Step(Arc<Edge>, usize),
 }
@@ -52,8 +56,20 @@ impl Target {
     /// Sends into a channel. Where the receiver is gone, the batch is dropped and so fails: its
     /// run is ending.
     pub async fn send(&self, batch: Batch) {
-        let Target::Channel(edge, channel) = self else { unreachable!("a step is called") };
         let rows = batch.rows.len() as u64;
+        let (edge, channel) = match self {
+            Target::Channel(edge, channel) => (edge, channel),
+            Target::Shed(edge, channel, shed) => {
+                let batch = shed.let_go(batch);
+                match channel.try_send(Item { edge: edge.clone(), batch }) {
+                    Ok(()) => edge.sent.add(rows),
+                    Err(TrySendError::Full(_)) => shed.drop_rows(edge, rows),
+                    Err(TrySendError::Closed(_)) => {}
+                }
+                return;
+            }
+            Target::Step(..) => unreachable!("a step is called"),
+        };
         if channel.send(Item { edge: edge.clone(), batch }).await.is_ok() {
             edge.sent.add(rows);
         }

@@ -13,6 +13,7 @@ mod feeders;
 mod live;
 mod node;
 mod open;
+mod shed;
 mod shutdown;
 mod sink;
 mod source;
@@ -87,7 +88,7 @@ pub async fn run(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Report {
     let plan = Arc::new(plan);
-    let wiring = Wiring::new(&plan, ctx.channel_batches);
+    let wiring = Wiring::new(&plan, ctx);
     let (nodes, edges) = (wiring.nodes.clone(), wiring.edges.clone());
     live.begin(&nodes, &ctx.clock);
     let control = Arc::new(Control::new());

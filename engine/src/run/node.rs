@@ -49,6 +49,8 @@ pub(crate) struct Meter {
     pub filtered: Count,
     /// Left by `errors`.
     pub failed: Count,
+    /// Dropped in front of a `shed` that was full.
+    pub shed: Count,
     /// Records that a decoder made.
     pub made: Count,
     /// Rows that a decoder opened.

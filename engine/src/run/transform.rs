@@ -98,7 +98,7 @@ impl Chain {
                 unreachable!("all steps are at hand")
             };
             let target = &self.steps[step].site.outlets[outlet].targets[target];
-            debug_assert!(matches!(target, Target::Channel(..)));
+            debug_assert!(!matches!(target, Target::Step(..)));
             target.send(batch).await;
         }
         worked.stopped.map_or(Ok(()), Err)

@@ -2,6 +2,8 @@
 
 use super::edge::{Edge, Inlet, Item, Outlet, Target};
 use super::node::{Count, Node};
+use super::shed::{Shed, is_shed};
+use crate::ctx::Ctx;
 use dsl::plan::{Plan, Port};
 use dsl::spec::NodeKind;
 use petgraph::Direction::{Incoming, Outgoing};
@@ -35,8 +37,8 @@ pub(crate) fn is_batch(plan: &Plan, node: NodeIndex) -> bool {
 }
 
 impl Wiring {
-    /// `channel_batches`: how many batches a channel holds.
-    pub fn new(plan: &Plan, channel_batches: usize) -> Wiring {
+    /// Of `ctx` it takes how many batches a channel holds, the clock and the log.
+    pub fn new(plan: &Plan, ctx: &Ctx) -> Wiring {
         let nodes: Vec<Arc<Node>> = Node::all(plan).into_iter().map(Arc::new).collect();
         let edges: Vec<Arc<Edge>> =
             plan.graph.edge_indices().map(|e| edge(plan, &nodes, e)).collect();
@@ -44,7 +46,7 @@ impl Wiring {
         let mut channels = BTreeMap::new();
         for chain in &chains {
             if plan.graph[chain[0]].kind != NodeKind::Source {
-                channels.insert(chain[0], mpsc::channel::<Item>(channel_batches.max(1)));
+                channels.insert(chain[0], mpsc::channel::<Item>(ctx.channel_batches.max(1)));
             }
         }
         let senders: BTreeMap<NodeIndex, mpsc::Sender<Item>> =
@@ -53,7 +55,7 @@ impl Wiring {
             inlet: channels.remove(&chain[0]).map(|(_, receiver)| Inlet::new(receiver)),
             outlets: chain
                 .iter()
-                .map(|node| outlets(plan, *node, &chain, &edges, &senders))
+                .map(|node| outlets((plan, ctx), *node, &chain, &edges, &senders))
                 .collect(),
             nodes: chain,
         });
@@ -103,7 +105,7 @@ fn chains(plan: &Plan) -> Vec<Vec<NodeIndex>> {
             plan.graph.edges_directed(node, Outgoing).filter(|e| e.weight().port != Port::Errors);
         let only = data.next().filter(|_| data.next().is_none())?.target();
         let fed_once = plan.graph.edges_directed(only, Incoming).count() == 1;
-        (is_step(node) && is_step(only) && fed_once).then_some(only)
+        (is_step(node) && is_step(only) && fed_once && !is_shed(plan, only)).then_some(only)
     };
     let joined: Vec<NodeIndex> = plan.graph.node_indices().filter_map(next).collect();
     let heads = plan.graph.node_indices().filter(|node| !joined.contains(node));
@@ -112,7 +114,7 @@ fn chains(plan: &Plan) -> Vec<Vec<NodeIndex>> {
 
 /// The ports of a node, with their targets in plan order.
 fn outlets(
-    plan: &Plan,
+    (plan, ctx): (&Plan, &Ctx),
     node: NodeIndex,
     chain: &[NodeIndex],
     edges: &[Arc<Edge>],
@@ -125,6 +127,10 @@ fn outlets(
         let counts = edges[edge.id().index()].clone();
         let target = match chain.iter().position(|other| *other == edge.target()) {
             Some(step) => Target::Step(counts, step),
+            None if is_shed(plan, edge.target()) => {
+                let shed = Shed::new(counts.to.clone(), ctx);
+                Target::Shed(counts, senders[&edge.target()].clone(), shed)
+            }
             None => Target::Channel(counts, senders[&edge.target()].clone()),
         };
         ports.entry(edge.weight().port.clone()).or_default().push(target);

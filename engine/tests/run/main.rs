@@ -9,5 +9,6 @@ mod fans;
 mod faults;
 mod law;
 mod outages;
+mod sheds;
 mod sinks;
 mod toys;

@@ -29,6 +29,7 @@ quarantined. What it counts is acknowledged.",
         ..OPTION
     }],
     delivery: Delivery { replays: false, holds_ack: false, idempotent: true },
+    best_effort: true,
     examples: &[Example {
         title: "How many lines a file has.",
         flow: r#"

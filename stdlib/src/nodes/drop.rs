@@ -11,6 +11,7 @@ The visible word for giving records up: they are acknowledged, counted in the su
     kind: NodeKind::Sink,
     signatures: &["_ ->"],
     delivery: Delivery { replays: false, holds_ack: false, idempotent: true },
+    best_effort: true,
     examples: &[Example {
         title: "Only the good lines matter.",
         flow: r#"

@@ -107,6 +107,7 @@ For `https://` the certificates of the system are trusted; `SSL_CERT_FILE` names
         code: "http_refused",
         when: "the server refuses the record (400, 409, 413, 422)",
     }],
+    slow: true,
     examples: &[Example {
         title: "The rows of a file, posted to a server",
         flow: r#"type Order = { id: text, amount: decimal(10, 2) }

@@ -34,6 +34,7 @@ the rest is only counted (`not shown`). What it takes is acknowledged.",
         ..OPTION
     }],
     delivery: Delivery { replays: false, holds_ack: false, idempotent: true },
+    best_effort: true,
     examples: &[Example {
         title: "The first lines of a file.",
         flow: r#"

@@ -33,6 +33,7 @@ Objects of `csv<…>` cannot be loaded yet.",
     options: &[],
     fails: &[FailureSpec { code: "load", when: "a line is not a row of the table" }],
     delivery: Delivery { replays: false, holds_ack: false, idempotent: true },
+    slow: true,
     examples: &[Example {
         title: "Each object of a bucket, loaded once into the warehouse.",
         flow: r#"

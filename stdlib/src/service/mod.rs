@@ -15,6 +15,7 @@ pub mod once;
 pub mod outgoing;
 pub mod position;
 pub mod provision;
+pub mod spill;
 
 use arrow_array::{ArrayRef, BinaryArray, StringArray};
 use async_trait::async_trait;
@@ -27,6 +28,7 @@ use engine::batch::{Partition, Run};
 use engine::ctx::{Checkpoints, Clock, NodeCtx};
 use engine::fault::Fault;
 use engine::node::SinkLimits;
+use spill::Spills;
 use std::any::Any;
 use std::path::Path;
 use std::sync::Arc;
@@ -45,6 +47,8 @@ pub struct Services {
     pub delivery: Arc<dyn Delivery>,
     /// Tables that SQL reads (Redshift).
     pub warehouse: Arc<dyn Warehouse>,
+    /// The buffers of `spill`, on a local disk whatever the provider.
+    pub spills: Arc<Spills>,
 }
 
 /// What a run works on, until it is dropped.
@@ -57,9 +61,10 @@ pub struct Opened {
     pub held: Box<dyn Any + Send + Sync>,
 }
 
-/// Adds to a plan what its provider does with nodes of the engine: deliveries of the local one,
-/// appends to buckets.
+/// Adds to a plan what its provider does with nodes of the engine: buffers, deliveries of the local
+/// one, appends to buckets.
 pub fn prepare(plan: &mut Plan) {
+    spill::add_buffers(plan);
     match plan.local_dir {
         Some(_) => local::add_deliveries(plan),
         #[cfg(feature = "aws")]
@@ -74,6 +79,13 @@ pub fn prepare(plan: &mut Plan) {
 /// # Errors
 /// A resource is missing, held by another run, or cannot be reached.
 pub async fn open(plan: &Plan, clock: Arc<dyn Clock>) -> Result<Opened, Fault> {
+    let mut opened = open_provider(plan, clock.clone()).await?;
+    let (spills, lock) = Spills::open(plan, &clock)?;
+    Arc::make_mut(&mut opened.services).spills = Arc::new(spills);
+    Ok(Opened { held: Box::new((opened.held, lock)), ..opened })
+}
+
+async fn open_provider(plan: &Plan, clock: Arc<dyn Clock>) -> Result<Opened, Fault> {
     if let Some(dir) = &plan.local_dir {
         return local::open(Path::new(dir), plan, clock);
     }

@@ -67,6 +67,7 @@ pub async fn open_with(
         tables: Arc::new(AwsTables::new(&clients)),
         delivery: Arc::new(AwsDelivery::new(&clients, plan)),
         warehouse: Arc::new(AwsWarehouse::open(plan, &clients)?),
+        spills: Arc::default(),
     };
     Ok(Opened { services: Arc::new(services), checkpoints, held: Box::new(clients) })
 }

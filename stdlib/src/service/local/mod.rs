@@ -59,6 +59,7 @@ pub fn open(dir: &Path, plan: &Plan, clock: Arc<dyn Clock>) -> Result<Opened, Fa
         tables: Arc::new(LocalTables::open(dir, table_plans(plan))?),
         delivery: Arc::new(LocalDelivery::new(streams)),
         warehouse: Arc::new(LocalWarehouse::open(dir, plan, clock)?),
+        spills: Arc::default(),
     };
     Ok(Opened {
         services: Arc::new(services),

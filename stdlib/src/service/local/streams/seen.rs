@@ -61,6 +61,26 @@ impl Seen {
         numbers.add(first, first.saturating_add(u64::from(len)));
     }
 
+    /// One past the highest number of a producer.
+    pub fn end(&self, producer: &[u8; 16]) -> u64 {
+        let spans = self.producers.get(producer).map(|numbers| &numbers.spans);
+        spans.and_then(|spans| spans.last_key_value()).map_or(0, |(_, &end)| end)
+    }
+
+    /// Forgets the lower half of each producer's numbers, where there are more than `max` stretches
+    /// in all.
+    pub fn keep(&mut self, max: usize) {
+        if self.producers.values().map(|numbers| numbers.spans.len()).sum::<usize>() <= max {
+            return;
+        }
+        for numbers in self.producers.values_mut() {
+            let middle = numbers.spans.keys().nth(numbers.spans.len() / 2).copied();
+            if let Some(middle) = middle {
+                numbers.spans = numbers.spans.split_off(&middle);
+            }
+        }
+    }
+
     fn forget_half(&mut self) {
         let mut ticks: Vec<u64> = self.producers.values().map(|numbers| numbers.touched).collect();
         let middle = ticks.len() / 2;

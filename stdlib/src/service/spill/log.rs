@@ -1,0 +1,358 @@
+//! The log of one buffer: batches of rows appended durably, read in order, deleted when they are
+//! stored behind it.
+//!
+//! Segments hold frames of the same form as those of a local stream. A frame is one batch: its
+//! header says whose rows these are and which, its first payload holds them all.
+
+use super::codec;
+use super::position::Position;
+use super::recover::{self, Damage, Segment, recover};
+use super::scan;
+use crate::service::local::disk;
+use crate::service::local::streams::frame::{Header, ROWS_MAX, Source};
+use crate::service::local::streams::seen::Seen;
+use arrow_array::{BinaryArray, BooleanArray};
+use engine::batch::Rows;
+use engine::fault::Fault;
+use std::fs::{self, File, OpenOptions};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::watch;
+
+/// A segment has at most so many bytes before the next one begins …
+const SEGMENT_BYTES_MAX: u64 = 64 << 20;
+/// … and at most this part of the whole buffer, so that space is given back in steps.
+const SEGMENTS: u64 = 8;
+/// Of the ids of deleted rows at least so many are kept, to know rows that come again: more than a
+/// source may have in flight.
+const IDS_ROWS_MIN: u64 = 1 << 20;
+/// Stretches of ids in memory, at most; beyond it the lower half of each partition is forgotten.
+const SPANS_MAX: usize = 1 << 20;
+
+/// The log of one buffer. All methods block.
+#[derive(Debug)]
+pub struct Log {
+    /// Where it is.
+    pub dir: PathBuf,
+    /// Bytes of all segments, at most.
+    quota: u64,
+    segment_bytes: u64,
+    state: Mutex<State>,
+    /// One past the last durable row.
+    end: watch::Sender<u64>,
+    /// How far it is stored behind.
+    committed: watch::Sender<u64>,
+}
+
+#[derive(Debug)]
+struct State {
+    segments: Vec<Segment>,
+    /// The file of the last segment; `None` = the next append begins a new one.
+    file: Option<File>,
+    end: u64,
+    seen: Seen,
+    position: Position,
+    /// Why nothing more can be written: what the file holds is not known.
+    broken: Option<Fault>,
+}
+
+/// What an append did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Appended {
+    /// Rows that are durable now.
+    pub stored: u64,
+    /// Rows that were there already.
+    pub already_stored: u64,
+}
+
+impl Log {
+    /// Opens the log in `dir`, made if it is not there. Gives what cannot be read any more.
+    ///
+    /// # Errors
+    /// The disk cannot be read or written; never for the state of the files.
+    pub fn open(dir: &Path, quota: u64) -> Result<(Log, Vec<Damage>), Fault> {
+        disk::make_dir(dir)?;
+        let position = Position::open(dir)?;
+        let found = recover(dir, position.upto)?;
+        let stored = found.segments.last().map_or(0, |segment| segment.end);
+        // Segments that are gone were not needed below the position; numbers are not used twice.
+        let end = stored.max(position.upto);
+        let fits = stored == end;
+        let last = found.segments.last().filter(|_| fits);
+        let file = last.map(|last| {
+            let open = OpenOptions::new().write(true).open(&last.path);
+            open.map_err(|error| disk::fault(&error, "open a buffer", &last.path))
+        });
+        let upto = position.upto;
+        let state = State {
+            file: file.transpose()?,
+            segments: found.segments,
+            end,
+            seen: found.seen,
+            position,
+            broken: None,
+        };
+        let log = Log {
+            dir: dir.to_owned(),
+            quota,
+            segment_bytes: (quota / SEGMENTS).min(SEGMENT_BYTES_MAX),
+            state: Mutex::new(state),
+            end: watch::Sender::new(end),
+            committed: watch::Sender::new(upto),
+        };
+        Ok((log, found.damaged))
+    }
+
+    /// Told of each append.
+    pub fn ends(&self) -> watch::Receiver<u64> {
+        self.end.subscribe()
+    }
+
+    /// Told of each commit.
+    pub fn commits(&self) -> watch::Receiver<u64> {
+        self.committed.subscribe()
+    }
+
+    /// Whether so many more bytes may be written: they fit into what the buffer may take, less 5 %
+    /// for what is kept beside the segments, or nothing is in it.
+    pub fn has_room(&self, bytes: u64) -> bool {
+        let state = self.state();
+        let used: u64 = state.segments.iter().map(|segment| segment.len).sum();
+        used + bytes <= self.quota / 20 * 19 || state.position.upto >= state.end
+    }
+
+    /// How far it is stored behind.
+    pub fn position(&self) -> u64 {
+        self.state().position.upto
+    }
+
+    /// Rows that are in it and not stored behind it yet.
+    pub fn waiting(&self) -> u64 {
+        let state = self.state();
+        state.end.saturating_sub(state.position.upto)
+    }
+
+    /// Appends those of the rows that were never appended, [`ROWS_MAX`] at most. They are durable
+    /// when it returns, the entry of a new file too.
+    ///
+    /// # Errors
+    /// `disk_full`: nothing was written, and it may be tried again. Any other error is for good.
+    pub fn append(&self, rows: &Rows) -> Result<Appended, Fault> {
+        assert!(rows.len() <= ROWS_MAX, "cut to its limit");
+        let mut state = self.state();
+        if let Some(fault) = &state.broken {
+            return Err(fault.clone());
+        }
+        let producer = rows.ids.partition.id;
+        let rows_new = state.unknown(rows);
+        let mut appended = Appended::default();
+        let Some(new) = rows_new else {
+            appended.already_stored = rows.len() as u64;
+            return Ok(appended);
+        };
+        appended.stored = new.len() as u64;
+        appended.already_stored = (rows.len() - new.len()) as u64;
+        let ranges: Vec<(u64, u32)> =
+            new.ids.runs.iter().map(|run| (run.first, run.len)).collect();
+        let new = state.in_order(new);
+        let frame = frame(&new, &ranges, producer, state.end)?;
+        self.write(&mut state, &frame, new.len() as u64)?;
+        for (first, len) in ranges {
+            state.seen.add(&producer, first, len);
+        }
+        state.seen.keep(SPANS_MAX);
+        self.end.send_replace(state.end);
+        Ok(appended)
+    }
+
+    fn write(&self, state: &mut State, frame: &[u8], rows: u64) -> Result<(), Fault> {
+        let full = state.segments.last().is_none_or(|last| last.len >= self.segment_bytes);
+        if full || state.file.is_none() {
+            state.file = None;
+        }
+        let new = state.file.is_none();
+        let path = match state.segments.last() {
+            Some(last) if !new => last.path.clone(),
+            _ => self.dir.join(format!("{:020}.seg", state.end)),
+        };
+        let at = if new { 0 } else { state.segments.last().map_or(0, |last| last.len) };
+        let written = self.write_at(state, &path, at, frame);
+        if let Err(error) = written {
+            let fault = disk::fault(&error, "write to a buffer", &path);
+            let undone = match new {
+                true => fs::remove_file(&path).or_else(|error| match error.kind() {
+                    std::io::ErrorKind::NotFound => Ok(()),
+                    _ => Err(error),
+                }),
+                false => recover::cut(&path, at),
+            };
+            if new {
+                state.file = None;
+            }
+            if fault.code != "disk_full" || undone.is_err() {
+                state.broken = Some(fault.clone());
+            }
+            return Err(fault);
+        }
+        let end = state.end + rows;
+        if new {
+            let base = state.end;
+            state.segments.push(Segment { path, base, end: base, len: 0 });
+        }
+        let last = state.segments.last_mut().expect("a write has a segment");
+        last.len += frame.len() as u64;
+        last.end = end;
+        state.end = end;
+        Ok(())
+    }
+
+    fn write_at(
+        &self,
+        state: &mut State,
+        path: &Path,
+        at: u64,
+        frame: &[u8],
+    ) -> std::io::Result<()> {
+        let new = state.file.is_none();
+        if new {
+            let mut options = OpenOptions::new();
+            state.file = Some(options.create(true).truncate(true).write(true).open(path)?);
+        }
+        let file = state.file.as_ref().expect("opened above");
+        file.write_all_at(frame, at)?;
+        file.sync_data()?;
+        if new { File::open(&self.dir)?.sync_all() } else { Ok(()) }
+    }
+
+    /// Everything before row `upto` is stored behind the buffer: remembers it durably, and deletes
+    /// what is not needed any more.
+    ///
+    /// # Errors
+    /// The position cannot be written. What cannot be deleted now is deleted later.
+    pub fn commit(&self, upto: u64) -> Result<(), Fault> {
+        let mut state = self.state();
+        if upto > state.position.upto {
+            state.position.store(upto)?;
+        }
+        while state.segments.len() > 1 && state.segments[0].end <= upto {
+            if self.keep_ids(&state.segments[0]).is_err()
+                || fs::remove_file(&state.segments[0].path).is_err()
+            {
+                break;
+            }
+            state.segments.remove(0);
+        }
+        drop(state);
+        self.committed.send_replace(upto);
+        Ok(())
+    }
+
+    /// Keeps the headers of a segment, which say whose rows it had; removes those of old ones.
+    fn keep_ids(&self, segment: &Segment) -> Result<(), Fault> {
+        let fault = |error| disk::fault(&error, "keep ids of a buffer", &segment.path);
+        let mut ids = Vec::new();
+        if let Ok(file) = File::open(&segment.path) {
+            let mut at = 0;
+            while at < segment.len {
+                let Ok(header) = scan::header(&file, at, segment.len).map_err(fault)? else {
+                    break;
+                };
+                ids.extend(scan::read(&file, at, header.bytes()).map_err(fault)?);
+                at += header.frame_len() as u64;
+            }
+        }
+        disk::replace(&segment.path.with_extension("ids"), &ids)?;
+        let kept = recover::files(&self.dir, "ids")?;
+        let old = kept.windows(2).filter(|two| two[1].0 + IDS_ROWS_MIN <= segment.end);
+        for two in old {
+            let _ = fs::remove_file(&two[0].1);
+        }
+        Ok(())
+    }
+
+    /// The segment that has row `next`, or the first behind it.
+    pub(super) fn segment_of(&self, next: u64) -> Option<Segment> {
+        let state = self.state();
+        state.segments.iter().find(|segment| segment.end > next).cloned()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// The rows that were never appended; `None` where all were.
+    fn unknown(&self, rows: &Rows) -> Option<Rows> {
+        let producer = &rows.ids.partition.id;
+        let mut new = Vec::with_capacity(rows.len());
+        for run in &rows.ids.runs {
+            let mut at = run.first;
+            for (first, len) in self.seen.missing(producer, run.first, run.len) {
+                new.extend(std::iter::repeat_n(false, (first - at) as usize));
+                new.extend(std::iter::repeat_n(true, len as usize));
+                at = first + u64::from(len);
+            }
+            let rest = run.first + u64::from(run.len) - at;
+            new.extend(std::iter::repeat_n(false, rest as usize));
+        }
+        match new.iter().filter(|new| **new).count() {
+            0 => None,
+            all if all == rows.len() => Some(rows.clone()),
+            _ => Some(rows.filter(&BooleanArray::from(new))),
+        }
+    }
+
+    /// Rows that come behind later ones of their partition get a partition of their own: what
+    /// follows relies on the order of a partition.
+    fn in_order(&self, mut rows: Rows) -> Rows {
+        let partition = &rows.ids.partition;
+        let rises = rows.ids.runs.windows(2).all(|two| {
+            two[0].first + u64::from(two[0].len) <= two[1].first
+        });
+        let first = rows.ids.first().unwrap_or(u64::MAX);
+        if !rises || first < self.seen.end(&partition.id) {
+            let by = format!("again {}", self.end);
+            rows.ids.partition = Arc::new(partition.derive(&by));
+        }
+        rows
+    }
+}
+
+/// A frame of one batch. `ranges` and `producer` are what its rows were when they came.
+fn frame(
+    rows: &Rows,
+    ranges: &[(u64, u32)],
+    producer: [u8; 16],
+    base: u64,
+) -> Result<Vec<u8>, Fault> {
+    let payload = codec::encode(rows)?;
+    if payload.len() > disk_payload_max() {
+        let message = format!("a record of {} bytes is too large for a buffer", payload.len());
+        return Err(Fault::service("record_too_large", message)
+            .help("filter such records out before `spill`: it takes 256 MiB at most"));
+    }
+    let empty: &[u8] = &[];
+    let mut payloads = vec![payload.as_slice()];
+    payloads.resize(rows.len(), empty);
+    let payloads = BinaryArray::from_iter_values(payloads);
+    let header = Header {
+        body_crc: 0,
+        body_len: 0,
+        base,
+        arrival_ns: rows.ids.arrival_ns().unwrap_or_default(),
+        durable: base,
+        rows: 0,
+        producer,
+        ranges: ranges.to_vec(),
+    };
+    let all = [0..rows.len()];
+    let mut bytes = Vec::with_capacity(payload.len() + rows.len() * 6 + 1024);
+    header.write(&Source { payloads: &payloads, keys: None, rows: &all }, &mut bytes);
+    Ok(bytes)
+}
+
+fn disk_payload_max() -> usize {
+    crate::service::local::streams::refuse::BYTES_MAX
+}
