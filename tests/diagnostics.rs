@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 /// The codes that must have a case; a case is named after the code it shows.
 const CODES: &str = "e0001 e0101 e0102 e0103 e0104 e0105 e0201 e0202 e0203 e0204 e0205 e0206 \
                      e0301 e0302 e0303 e0304 e0305 e0306 e0308 e0401 e0402 e0403 e0501 e0502 \
-                     e0503 e0504 e0505 e0506 e0601 e0602 e0604 e0608 e0609 e0701 e0711 e0712 e0713 e0714";
+                     e0503 e0504 e0505 e0506 e0601 e0602 e0604 e0608 e0609 e0701 e0711 e0712 \
+                     e0713 e0714";
 
 /// A source that can neither send again nor hold its answer; the standard nodes have none.
 static TICKER: NodeSpec = NodeSpec {

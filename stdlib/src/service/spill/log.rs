@@ -153,8 +153,7 @@ impl Log {
         };
         appended.stored = new.len() as u64;
         appended.already_stored = (rows.len() - new.len()) as u64;
-        let ranges: Vec<(u64, u32)> =
-            new.ids.runs.iter().map(|run| (run.first, run.len)).collect();
+        let ranges: Vec<(u64, u32)> = new.ids.runs.iter().map(|run| (run.first, run.len)).collect();
         let new = state.in_order(new);
         let frame = frame(&new, &ranges, producer, state.end)?;
         self.write(&mut state, &frame, new.len() as u64)?;
@@ -308,9 +307,11 @@ impl State {
     /// follows relies on the order of a partition.
     fn in_order(&self, mut rows: Rows) -> Rows {
         let partition = &rows.ids.partition;
-        let rises = rows.ids.runs.windows(2).all(|two| {
-            two[0].first + u64::from(two[0].len) <= two[1].first
-        });
+        let rises = rows
+            .ids
+            .runs
+            .windows(2)
+            .all(|two| two[0].first + u64::from(two[0].len) <= two[1].first);
         let first = rows.ids.first().unwrap_or(u64::MAX);
         if !rises || first < self.seen.end(&partition.id) {
             let by = format!("again {}", self.end);

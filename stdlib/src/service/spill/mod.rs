@@ -120,10 +120,7 @@ impl Buffer {
 }
 
 /// The buffers of a directory beside `known` in which rows wait.
-fn others(
-    dir: &Path,
-    known: &BTreeMap<String, Arc<Buffer>>,
-) -> Result<Vec<(String, u64)>, Fault> {
+fn others(dir: &Path, known: &BTreeMap<String, Arc<Buffer>>) -> Result<Vec<(String, u64)>, Fault> {
     let fault = |error| disk::fault(&error, "list buffers", dir);
     let mut others = Vec::new();
     for entry in std::fs::read_dir(dir).map_err(fault)? {

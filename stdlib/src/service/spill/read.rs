@@ -85,7 +85,8 @@ impl Reader {
         self.counters.add("damaged", rows);
         let (first, last) = (damage.rows.start, damage.rows.end - 1);
         let (node, why) = (&self.node, &damage.why);
-        let which = if rows == 1 { format!("row {first}") } else { format!("rows {first} to {last}") };
+        let which =
+            if rows == 1 { format!("row {first}") } else { format!("rows {first} to {last}") };
         (self.log)(&format!("{node}: {which} of the buffer cannot be read: {why}"));
     }
 

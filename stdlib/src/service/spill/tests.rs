@@ -139,7 +139,8 @@ fn rows_that_come_late_do_not_break_the_order_of_their_partition() {
     let Step::Batch(late) = cursor.step().unwrap() else { panic!("a batch") };
     assert_ne!(late.rows.ids.partition.id, testing::partition("p").id);
     assert_eq!(log.append(&rows(0, 5)).unwrap().already_stored, 5);
-    let runs = vec![Run { first: 20, len: 2, arrival_ns: 1 }, Run { first: 30, len: 1, arrival_ns: 2 }];
+    let runs =
+        vec![Run { first: 20, len: 2, arrival_ns: 1 }, Run { first: 30, len: 1, arrival_ns: 2 }];
     let gaps = Rows { ids: RowIds { partition: testing::partition("p"), runs }, ..rows(0, 3) };
     assert_eq!(log.append(&gaps).unwrap().stored, 3);
 }
@@ -202,8 +203,10 @@ fn any_set_of_files_opens() {
         log.append(&rows(first, 1)).unwrap();
     }
     drop(log);
-    let files: Vec<(PathBuf, Vec<u8>)> =
-        segments(dir.path()).into_iter().map(|path| (path.clone(), fs::read(path).unwrap())).collect();
+    let files: Vec<(PathBuf, Vec<u8>)> = segments(dir.path())
+        .into_iter()
+        .map(|path| (path.clone(), fs::read(path).unwrap()))
+        .collect();
     assert!(files.len() > 3);
     let restore = || files.iter().for_each(|(path, bytes)| fs::write(path, bytes).unwrap());
     for (n, (path, bytes)) in files.iter().enumerate() {
