@@ -18,7 +18,7 @@ use crate::fault::Fault;
 use crate::node::{Sink, SinkLimits, Source, Transform, Written};
 use crate::registry::{Open, Registry};
 use async_trait::async_trait;
-use dsl::plan::{Plan, Port};
+use dsl::plan::{Plan, PlanNode, Port};
 use dsl::spec::NodeKind;
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -178,7 +178,7 @@ impl Opener<'_> {
         let facts = SourceFacts {
             one_partition: source.one_partition(),
             replays: delivery.is_some_and(|delivery| delivery.replays),
-            from_start: self.ctx.from_start && self.plan.graph[index].resource.is_none(),
+            from_start: self.ctx.from_start && is_outside(&self.plan.graph[index]),
         };
         let mut ports: BTreeMap<Port, Outlet> = BTreeMap::new();
         ports.extend(task.outlets.into_iter().flatten().map(|out| (out.port.clone(), out)));
@@ -222,6 +222,11 @@ impl Opener<'_> {
         let message = format!("`{}` cannot be opened as a {:?}", node.op, node.kind);
         Fault::service("wrong_place", message)
     }
+}
+
+/// A source of what is outside: neither a resource nor something that the plan itself feeds.
+fn is_outside(source: &PlanNode) -> bool {
+    source.resource.is_none() && source.fed_by.is_empty()
 }
 
 /// Opens a node; its panic is its fault.

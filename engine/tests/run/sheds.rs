@@ -3,6 +3,7 @@
 use crate::toys::*;
 use dsl::spec::NodeKind;
 use dsl::value::Value;
+use engine::node::SinkLimits;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -76,7 +77,8 @@ async fn a_blocked_branch_behind_wait_holds_up_its_siblings_and_no_other_source(
 
 #[tokio::test(start_paused = true)]
 async fn what_is_shed_is_told_now_and_then_and_batches_behind_it_are_whole() {
-    let slow = Store { takes: |_| Duration::from_secs(7), ..Store::new() };
+    let limits = SinkLimits { whole: true, ..SinkLimits::default() };
+    let slow = Store { takes: |_| Duration::from_secs(7), ..Store::new() }.with(limits);
     let numbers = Numbers { pause: Duration::from_secs(1), ..Numbers::new(&[10; 60]) };
     let lines: Arc<Mutex<Vec<String>>> = Arc::default();
     let told = lines.clone();

@@ -216,7 +216,7 @@ fn in_order(ctx: &NodeCtx) -> bool {
 }
 
 fn reads_in_order(op: &str) -> bool {
-    matches!(op, "file.read" | "stream.read" | "bucket.read")
+    matches!(op, "file.read" | "stream.read" | "bucket.read" | "spill.read")
 }
 
 #[cfg(test)]
