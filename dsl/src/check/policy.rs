@@ -1,5 +1,5 @@
-//! The policies of an edge, `wait`, `spill(size)` and `shed`: where each may stand, and where one is
-//! missing.
+//! The policies of an edge, `wait`, `spill(size)` and `shed`: where each may stand, and where one
+//! is missing.
 
 use super::cx::Cx;
 use super::draft::{Draft, unbatched};

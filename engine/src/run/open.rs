@@ -133,8 +133,8 @@ impl Opener<'_> {
 
     /// `None` = what arrives is sent as it is.
     fn transform(&self, node: NodeIndex) -> Result<Option<Box<dyn Transform>>, Fault> {
-        // A layer that is already off, a `merge`, which its several inputs make, and the policies of
-        // an edge, which the edge keeps.
+        // A layer that is already off, a `merge`, which its several inputs make, and the policies
+        // of an edge, which the edge keeps.
         let op = self.plan.graph[node].op.as_str();
         if self.plan.graph[node].elided || matches!(op, "merge" | "wait" | "shed") {
             return Ok(None);

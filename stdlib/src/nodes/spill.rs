@@ -18,10 +18,12 @@ the buffer, and whoever loses the disk loses what is in it.
 
 Rows keep their ids and their order, so that sinks behind it still recognise what they have stored.
 `size` is what the log may take on the disk. When it is full, or the disk is, the branch waits and
-holds up the others, as without it; nothing is dropped. What was read and stored is deleted.
+holds up the others, as without it; nothing is dropped. What was read and stored is deleted. Rows
+that cannot be read any more (a damaged disk) are told and counted, and the rest goes on.
 
-It takes records, one by one: it stands behind the decoder and before `batch`. On the `local`
-profile the log is in the profile's `dir`; another profile says where: `spill = \"/var/lib/shop\"`.",
+It takes records, one by one: it stands behind the decoder and before `batch`. The log of an
+emulated profile is in its `dir`; another profile says where: `spill = \"/var/lib/shop\"`. A buffer
+belongs to the sinks behind it: change the flow only when it is empty.",
     kind: NodeKind::Transform,
     signatures: &["T -> T", "W -> W"],
     options: &[OptionSpec {
