@@ -10,7 +10,7 @@ use engine::testing;
 use std::path::Path;
 use std::sync::Arc;
 use stdlib::registry::{registry, specs};
-use stdlib::service::local;
+use stdlib::service;
 
 /// The plan of an example that lies in `dir`.
 fn plan(spec: &NodeSpec, example: &Example, dir: &Path) -> dsl::plan::Plan {
@@ -56,9 +56,10 @@ async fn every_example_that_is_marked_runs() {
         for example in spec.examples.iter().filter(|example| example.run) {
             let dir = tempfile::tempdir().unwrap();
             let mut plan = plan(spec, example, dir.path());
-            local::add_deliveries(&mut plan);
+            plan.local_dir = Some(dir.path().join("out").display().to_string());
+            service::prepare(&mut plan);
             let clock = Arc::new(SystemClock::new());
-            let opened = local::open(&dir.path().join("out"), &plan, clock.clone()).unwrap();
+            let opened = service::open(&plan, clock.clone()).await.unwrap();
             let ctx = Ctx { clock, checkpoints: opened.checkpoints.clone(), ..testing::ctx() };
             let nodes = registry(opened.services.clone());
             let report = run(plan, &nodes, &ctx, &Live::default(), std::future::pending()).await;

@@ -9,8 +9,7 @@ const SIZE_MIN: i64 = 1 << 20;
 pub const SPEC: NodeSpec = NodeSpec {
     path: "spill",
     summary: "Buffers records on disk, so that a slow branch does not hold up the others.",
-    doc:
-        "\
+    doc: "\
 Records are appended to a log on disk, and acknowledged when they are durable there: for the source
 they are through. What is behind reads the log at its own pace, from a position of its own, and goes
 on there after a crash. So it is an acknowledgement boundary: `done` comes when the records are in

@@ -119,3 +119,65 @@ fn replays(plan: &Plan, node: NodeIndex) -> bool {
     }
     true
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dsl::plan::{PlanEdge, Port};
+    use dsl::ty::Ty;
+    use engine::testing;
+
+    /// `from → [write, spill → map → write, spill → put]`, with `spill` behind `from`.
+    fn plan(from: &str) -> Plan {
+        let mut plan = testing::plan(Vec::new());
+        let node = |op: &str, kind| testing::plan_node(op, kind, None, Some(Ty::Text));
+        let mut add = |op: &str, kind, id: &str| {
+            let id = format!("test/{id}");
+            plan.graph.add_node(PlanNode { id, ..node(op, kind) })
+        };
+        let from = add(from, NodeKind::Source, "from");
+        let [first, second] = ["spill", "spill#2"].map(|id| add("spill", NodeKind::Transform, id));
+        let map = add("map", NodeKind::Transform, "map");
+        let [fast, slow, put] = ["write", "write#2", "put"].map(|id| add("x", NodeKind::Sink, id));
+        for (a, b) in
+            [(from, fast), (from, first), (first, map), (map, slow), (from, second), (second, put)]
+        {
+            plan.graph.add_edge(a, b, PlanEdge { port: Port::Out, ty: Ty::Text });
+        }
+        plan
+    }
+
+    #[test]
+    fn a_spill_becomes_a_sink_and_a_source_and_is_named_after_its_branch() {
+        let mut plan = plan("file.read");
+        add_buffers(&mut plan);
+        let of = |id: &str| {
+            let id = format!("test/{id}");
+            let found = plan.graph.node_indices().find(|node| plan.graph[*node].id == id);
+            found.unwrap_or_else(|| panic!("{id}"))
+        };
+        let (write, read) = (of("spill"), of("spill.read"));
+        assert_eq!(plan.graph[write].op, "spill.write");
+        assert_eq!(
+            (plan.graph[read].op.as_str(), &plan.graph[read].fed_by),
+            ("spill.read", &vec![write])
+        );
+        assert_eq!(plan.graph[write].text(BUFFER), "test~write#2");
+        assert_eq!(plan.graph[read].text(BUFFER), "test~write#2");
+        assert_eq!(plan.graph[of("spill#2")].text(BUFFER), "test~put");
+        assert!(plan.graph[read].flag(KEEPS_IDS));
+        let behind = |node| plan.graph.neighbors(node).collect::<Vec<_>>();
+        assert_eq!((behind(write), behind(read)), (vec![], vec![of("map")]));
+        assert_eq!(plan.graph.edge_count(), 6);
+    }
+
+    #[test]
+    fn rows_of_a_server_get_ids_of_the_buffer() {
+        let mut plan = plan("http.serve");
+        add_buffers(&mut plan);
+        let spills = plan.graph.node_weights().filter(|node| node.op.starts_with("spill"));
+        assert!(
+            spills.clone().count() == 4 && spills.into_iter().all(|node| !node.flag(KEEPS_IDS))
+        );
+    }
+}

@@ -281,3 +281,39 @@ fn a_full_disk_is_waited_for() {
     assert_eq!(log.append(&rows(20, 20)).unwrap().stored, 20);
     assert_eq!(all(&log, 0), ((0..40).collect(), vec![]));
 }
+
+/// The process ends between two steps of a commit: position, ids, deletion.
+#[test]
+fn a_crash_between_the_steps_of_a_commit_loses_and_doubles_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let (log, _) = open_with(dir.path(), 4096);
+    for first in (0..200).step_by(10) {
+        log.append(&rows(first, 10)).unwrap();
+    }
+    let before = segments(dir.path());
+    let bytes: Vec<Vec<u8>> = before.iter().map(|path| fs::read(path).unwrap()).collect();
+    log.commit(100).unwrap();
+    drop(log);
+    let gone: Vec<usize> = (0..before.len()).filter(|n| !before[*n].exists()).collect();
+    assert!(gone.len() > 2, "{gone:?}");
+    let ids = |n: usize| before[n].with_extension("ids");
+    for state in 0..3 {
+        for &n in &gone {
+            fs::write(&before[n], &bytes[n]).unwrap();
+            match state {
+                // Only the position is stored.
+                0 => fs::remove_file(ids(n)).unwrap_or_default(),
+                // The ids are there too; or they were torn, which a rename does not allow.
+                1 => {}
+                _ => fs::write(ids(n), &fs::read(ids(n)).unwrap_or_default()[..0]).unwrap(),
+            }
+        }
+        let (log, damaged) = open_with(dir.path(), 4096);
+        assert_eq!((damaged, log.position()), (vec![], 100), "state {state}");
+        assert_eq!(all(&log, 100), ((100..200).collect(), vec![]), "state {state}");
+        assert_eq!(log.append(&rows(40, 20)).unwrap().already_stored, 20, "state {state}");
+        log.commit(100).unwrap();
+        assert!(gone.iter().all(|n| !before[*n].exists()), "deleted by the next commit");
+        assert_eq!(log.append(&rows(0, 100)).unwrap().already_stored, 100, "state {state}");
+    }
+}
