@@ -32,6 +32,7 @@ impl Lab {
             region: Some("eu-central-1".into()),
             endpoint: Some(front.url()),
             state: Some("flowc-shop".into()),
+            spill: None,
         };
         let clients = Clients::with_key(&provider, "test", "test").await.unwrap();
         let (file, profile) = ("shop.flow".into(), "aws".into());
