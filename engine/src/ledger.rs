@@ -21,6 +21,8 @@ pub(crate) const COMMIT_AFTER: Duration = Duration::from_secs(1);
 pub(crate) struct Ledger {
     lanes: BTreeMap<u32, Lane>,
     in_flight_rows: u64,
+    /// Rows of reads that are kept, settled or not.
+    kept_rows: u64,
     in_flight_reads: u64,
     failed_rows: u64,
 }
@@ -85,6 +87,7 @@ impl Ledger {
         let number = lane.first + lane.reads.len() as u64;
         lane.reads.push_back(Read { rows, end, state: State::InFlight });
         self.in_flight_rows += rows;
+        self.kept_rows += rows;
         self.in_flight_reads += 1;
         ReadId { partition, number }
     }
@@ -110,7 +113,7 @@ impl Ledger {
                 read.state = State::Settled { resume, anchors: completed.anchors.clone() };
             }
         }
-        lane.advance(now_ns);
+        self.kept_rows -= lane.advance(now_ns);
         rows
     }
 
@@ -144,6 +147,12 @@ impl Ledger {
         self.in_flight_rows
     }
 
+    /// Source rows of all reads that are not part of a settled prefix: those in flight, and those
+    /// that are settled behind one that is not.
+    pub fn kept_rows(&self) -> u64 {
+        self.kept_rows
+    }
+
     /// Rows that are settled and wait to be committed.
     pub fn due_rows(&self) -> u64 {
         self.lanes.values().filter_map(|lane| lane.due.as_ref()).map(|due| due.rows).sum()
@@ -161,8 +170,9 @@ impl Ledger {
 }
 
 impl Lane {
-    /// Takes the settled reads off the front.
-    fn advance(&mut self, now_ns: i64) {
+    /// Takes the settled reads off the front; returns their rows.
+    fn advance(&mut self, now_ns: i64) -> u64 {
+        let mut taken = 0;
         while let Some(Read { state: State::Settled { .. }, .. }) = self.reads.front() {
             let Some(Read { rows, end, state: State::Settled { resume, anchors } }) =
                 self.reads.pop_front()
@@ -171,6 +181,7 @@ impl Lane {
             };
             self.first += 1;
             self.rows += rows;
+            taken += rows;
             self.anchors.extend(anchors);
             if self.resumes && resume.is_none() {
                 continue;
@@ -190,6 +201,7 @@ impl Lane {
             }
             self.due = Some(due);
         }
+        taken
     }
 
     fn due_ns(&self, due: &Due) -> Option<i64> {

@@ -2,6 +2,7 @@
 //! time.
 
 mod batches;
+mod bounds;
 mod crews;
 mod decoders;
 mod ends;

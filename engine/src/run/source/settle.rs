@@ -15,6 +15,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::oneshot;
 
+/// So many times the limit of rows in flight may be kept behind a row that is not settled.
+const KEPT_PARTS: u64 = 4;
+
 pub(crate) struct Settling {
     ledger: Ledger,
     pub completions: Arc<Completions>,
@@ -99,8 +102,10 @@ impl Settling {
         settled
     }
 
+    /// Rows that are not settled; more where many are settled behind one that is not, so that one
+    /// that is stuck bounds what is kept, and what a crash would send again.
     pub fn in_flight_rows(&self) -> u64 {
-        self.ledger.in_flight_rows()
+        self.ledger.in_flight_rows().max(self.ledger.kept_rows() / KEPT_PARTS)
     }
 
     /// Everything that was read has come back.
