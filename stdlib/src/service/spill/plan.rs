@@ -175,9 +175,8 @@ mod tests {
     fn rows_of_a_server_get_ids_of_the_buffer() {
         let mut plan = plan("http.serve");
         add_buffers(&mut plan);
-        let spills = plan.graph.node_weights().filter(|node| node.op.starts_with("spill"));
-        assert!(
-            spills.clone().count() == 4 && spills.into_iter().all(|node| !node.flag(KEEPS_IDS))
-        );
+        let nodes = plan.graph.node_weights().filter(|node| node.op.starts_with("spill"));
+        let keep: Vec<bool> = nodes.map(|node| node.flag(KEEPS_IDS)).collect();
+        assert_eq!(keep, [false; 4]);
     }
 }
