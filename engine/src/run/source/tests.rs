@@ -58,7 +58,7 @@ fn driver(source: Endless, control: &Arc<Control>) -> (SourceDriver, Inlet) {
     let from = plan.graph.add_node(from);
     let to = plan.graph.add_node(testing::plan_node("store", NodeKind::Sink, wire, None));
     plan.graph.add_edge(from, to, PlanEdge { port: Port::Out, ty: Ty::Text });
-    let Wiring { tasks, nodes, .. } = Wiring::new(&Arc::new(plan), 2);
+    let Wiring { tasks, nodes, .. } = Wiring::new(&Arc::new(plan), &testing::ctx());
     let (mut outlets, mut inlets) = (Vec::new(), Vec::new());
     for task in tasks {
         outlets.extend(task.outlets.into_iter().flatten());
