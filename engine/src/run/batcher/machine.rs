@@ -76,7 +76,8 @@ pub(super) struct Machine {
     closed: Closed,
     /// Batches whose ends are being recorded.
     recording: Vec<Batch>,
-    /// No lane is due before; `None` = none is due by itself.
+    /// No lane is due before: the wait is the same for all, so what is opened later is due later.
+    /// `None` = none is due by itself.
     lanes_ns: Option<i64>,
 }
 
@@ -178,10 +179,8 @@ impl Machine {
                 false => outputs.push_back(Output::Send(batch)),
             }
         }
-        match (lane.is_empty(), lane.tracked) {
-            (true, false) => drop(self.lanes.remove(&id)),
-            (true, true) => (),
-            (false, _) => self.wake_for(id),
+        if lane.is_empty() && !lane.tracked {
+            self.lanes.remove(&id);
         }
         if self.closed.is_full() {
             self.record(outputs);
@@ -190,11 +189,6 @@ impl Machine {
             self.closed.due_ns.get_or_insert(due_ns);
         }
         Ok(())
-    }
-
-    fn wake_for(&mut self, id: [u8; 16]) {
-        let deadline = self.lanes.get(&id).and_then(|lane| self.deadline(lane));
-        self.lanes_ns = self.lanes_ns.into_iter().chain(deadline).min();
     }
 
     fn tick(&mut self, now_ns: i64, outputs: &mut VecDeque<Output>) {
