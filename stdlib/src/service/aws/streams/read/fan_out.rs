@@ -109,10 +109,11 @@ async fn subscription(fetch: &mut Fetch, arn: &str) -> Result<bool, Fault> {
     let mut events = answer.event_stream;
     loop {
         let event = tokio::select! {
-            event = events.recv() => event,
-            () = with.clock.sleep(SILENCE) => return Ok(false),
+            biased;
             // An event that is on its way may be older than that: only a new subscription tells.
             Ok(()) = last.changed(), if !asked_last => return Ok(false),
+            event = events.recv() => event,
+            () = with.clock.sleep(SILENCE) => return Ok(false),
         };
         let event = match event {
             Ok(Some(SubscribeToShardEventStream::SubscribeToShardEvent(event))) => event,

@@ -298,6 +298,7 @@ impl Fetch {
         let mut last = self.with.last.clone();
         let is_last = *last.borrow_and_update();
         tokio::select! {
+            biased;
             () = wait => (),
             // Whether it is empty is asked for at once, but no faster than the pace.
             Ok(()) = last.changed(), if !is_last => self.with.clock.sleep(turn.max(PACE)).await,

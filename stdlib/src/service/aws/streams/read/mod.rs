@@ -147,6 +147,7 @@ impl StreamReader for AwsReader {
                 Err(TryRecvError::Disconnected) => return Ok(None),
                 Err(TryRecvError::Empty) => {
                     tokio::select! {
+                        biased;
                         item = self.rows.recv() => match item {
                             Some(item) => item,
                             None => return Ok(None),

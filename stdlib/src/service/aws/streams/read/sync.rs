@@ -57,6 +57,7 @@ impl Sync {
                 },
             };
             tokio::select! {
+                biased;
                 () = self.with.clock.sleep(wait) => (),
                 () = self.with.desk.nudge.notified() => (),
             }
