@@ -20,6 +20,7 @@ Examples:
   flowc show flows/ecommerce.flow invoices --limit 5    look into a table
   flowc query flows/ecommerce.flow top_customers        answer a query of the file
   flowc nodes csv.decode                                what a node does and takes
+  flowc replay flows/ecommerce.flow --dry-run           what failed, and would be sent again
   flowc up flows/ecommerce.flow --profile aws           make what is missing on AWS
 
 A file that begins with `#!/usr/bin/env -S flowc run` can be made executable and started by name.
@@ -66,6 +67,8 @@ pub enum Command {
     Show(ShowArgs),
     /// Answer SQL on the warehouse: a query of the file, or one given here
     Query(QueryArgs),
+    /// Send failed records through their flows again, after a fix, each once
+    Replay(ReplayArgs),
     /// Make what a file needs of its provider and what is missing
     Up(UpArgs),
     /// List the nodes, or tell all about one
@@ -252,6 +255,45 @@ pub struct QueryArgs {
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = limit,
         allow_negative_numbers = true)]
     pub limit: usize,
+    /// Profile and parameters.
+    #[command(flatten)]
+    pub plan: PlanArgs,
+}
+
+/// Arguments of `replay`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  flowc replay flows/ecommerce.flow --dry-run
+  flowc replay flows/ecommerce.flow
+  flowc replay flows/ecommerce.flow --flow ingest --where '.code == \"csv_fields\"'
+  flowc replay flows/ecommerce.flow --where '.at > timestamp(\"2026-11-23T00:00:00Z\")' --limit 1
+
+Each failed record of the quarantine enters the node that failed it, as the file has it now, and
+goes on from there to the sinks. A record that was sent is never sent again, also after a crash: the
+next replay goes on with what it had begun. One that fails again is a new failure.
+
+Exit code: 0 where all that was chosen was sent, 1 where a record fits its node no longer.")]
+pub struct ReplayArgs {
+    /// The .flow file
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Only failures for which this holds; its fields are those of a Failure
+    #[arg(long = "where", value_name = "EXPR")]
+    pub condition: Option<String>,
+    /// Only failures of this flow
+    #[arg(long, value_name = "FLOW")]
+    pub flow: Option<String>,
+    /// Records at most; 0 = all
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = limit,
+        allow_negative_numbers = true)]
+    pub limit: usize,
+    /// Say what would be sent, and send nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// For tests, as that of `run`: what happens at a failpoint while records are sent
+    #[arg(long = "failpoint", hide = true, value_name = "NAME[:NTH]=ACTION")]
+    pub failpoints: Vec<String>,
     /// Profile and parameters.
     #[command(flatten)]
     pub plan: PlanArgs,

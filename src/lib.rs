@@ -10,6 +10,7 @@ pub mod load;
 pub mod nodes;
 pub mod query;
 pub mod render;
+pub mod replay;
 pub mod rows;
 pub mod run;
 pub mod show;
@@ -32,6 +33,7 @@ pub fn run(cli: &Cli, io: &mut Io) -> Result<Exit, Stop> {
         Command::Show(args) => show::run(args, io),
         Command::Nodes(args) => nodes::run(args, io),
         Command::Query(args) => query::run(args, io),
+        Command::Replay(args) => replay::run(args, io),
         Command::Up(args) => up::run(args, io),
     }
 }

@@ -1,11 +1,11 @@
 //! `flowc run`: runs the flows of a file until all records are stored, and says what it did.
 
-mod errors;
-mod failpoints;
+pub(crate) mod errors;
+pub(crate) mod failpoints;
 mod json;
-mod progress;
-mod signals;
-mod summary;
+pub(crate) mod progress;
+pub(crate) mod signals;
+pub(crate) mod summary;
 
 use crate::cli::RunArgs;
 use crate::exit::{Exit, Stop, fault};
@@ -77,7 +77,7 @@ async fn job(
     let opened = service::open(&plan, clock.clone()).await.map_err(|error| fault(&error))?;
     let registry: Registry = stdlib::registry::registry(opened.services.clone());
     let ctx = Ctx {
-        failpoints: failpoints::armed(args)?,
+        failpoints: failpoints::armed(&args.failpoints)?,
         seed: clock.now_ns().unsigned_abs(),
         clock,
         checkpoints: opened.checkpoints.clone(),

@@ -9,6 +9,7 @@ use crate::value::Value;
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A checked file, lowered for one profile, one set of parameters and the chosen flows.
@@ -32,6 +33,49 @@ pub struct Plan {
     pub resources: Vec<PlanResource>,
     /// Every query, checked.
     pub queries: Vec<PlanQuery>,
+    /// Where each node was written, by its id: `file:line:column`, as failures say it.
+    pub places: BTreeMap<String, String>,
+    /// Set for a plan that sends failed records again.
+    pub replay: Option<Arc<Replay>>,
+}
+
+/// What is known of a plan that sends failed records again: a part of the plan they failed in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Replay {
+    /// The node they failed at, and which replay of it this is: tells batches and failures of one
+    /// replay from those of other runs.
+    pub label: String,
+    /// What the rows of an edge are told apart by, by its number, as in the whole plan: so rows
+    /// have the ids that they had. An edge that is not named has its rows as they come.
+    pub lanes: BTreeMap<usize, String>,
+    /// By sequence number, the failures that are sent.
+    pub failures: BTreeMap<u64, Vec<Replayed>>,
+}
+
+/// A failure that is sent again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replayed {
+    /// The partition of its row.
+    pub partition: [u8; 16],
+    /// That partition's name.
+    pub name: String,
+    /// The failure's id.
+    pub id: String,
+    /// How often it has been tried so far.
+    pub attempts: u64,
+}
+
+impl Replay {
+    /// The failure whose row has this number in a partition, or in one that a fan-in has made of
+    /// that.
+    pub fn of(&self, partition: &[u8; 16], name: &str, seq: u64) -> Option<&Replayed> {
+        let candidates = self.failures.get(&seq)?;
+        let own = candidates.iter().find(|each| each.partition == *partition);
+        let mut above = candidates
+            .iter()
+            .filter(|each| name.strip_prefix(&each.name).is_some_and(|rest| rest.starts_with('/')));
+        own.or_else(|| above.next().filter(|_| above.next().is_none()))
+    }
 }
 
 /// How to reach a provider, where the profile says it; what it does not say comes from the

@@ -152,16 +152,22 @@ impl Ty {
         encoded || matches!(self, Bytes | Text)
     }
 
-    /// The type of the quarantine: one failed record.
+    /// The type of the quarantine: one failed record. `id` is the same in each run, `span` is the
+    /// node's place in the file, `attempts` the tries of its write, `position` the partition and
+    /// number of the record where it failed.
     pub fn failure() -> Ty {
         let text = || Ty::Text;
         let field = |name: &str, ty: Ty| Field { name: name.into(), ty, span: None };
         let fields = vec![
             field("at", Ty::Timestamp),
+            field("id", text()),
             field("flow", text()),
             field("node", text()),
+            field("span", text()),
             field("code", text()),
             field("message", text()),
+            field("attempts", Ty::Int),
+            field("position", text()),
             field("payload", Ty::Bytes),
             field("meta", Ty::Map(Box::new(Ty::Text), Box::new(Ty::Text))),
         ];

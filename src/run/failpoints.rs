@@ -35,15 +35,16 @@ pub fn list(io: &mut Io) -> Result<Exit, Stop> {
 ///
 /// # Errors
 /// One is written wrong, or there is no such failpoint.
-pub fn armed(args: &RunArgs) -> Result<Failpoints, Stop> {
-    if args.failpoints.is_empty() {
+pub fn armed(given: &[String]) -> Result<Failpoints, Stop> {
+    if given.is_empty() {
         return Ok(Failpoints::default());
     }
     let mut points = Vec::new();
-    for text in args.failpoints.iter().filter(|text| *text != COUNT) {
+    for text in given.iter().filter(|text| *text != COUNT) {
         let point = Failpoint::parse(text)
             .map_err(|wrong| Stop::usage(format!("`--failpoint {text}`: {wrong}")))?;
-        if !stdlib::failpoints::all().any(|(name, _)| name == point.name) {
+        let of_replay = stdlib::failpoints::REPLAY.iter().copied();
+        if !stdlib::failpoints::all().chain(of_replay).any(|(name, _)| name == point.name) {
             let stop = Stop::usage(format!("there is no failpoint `{}`", point.name));
             return Err(stop.help("`flowc run FILE --failpoint list` prints them all"));
         }

@@ -57,7 +57,7 @@ pub fn seconds(elapsed: Duration) -> String {
 }
 
 /// The resources that failures are written to.
-fn error_targets(plan: &Plan) -> Vec<String> {
+pub fn error_targets(plan: &Plan) -> Vec<String> {
     let targets: BTreeSet<usize> = plan
         .graph
         .edge_references()

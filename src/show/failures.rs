@@ -13,7 +13,23 @@ use stdlib::service::inspect::{Inspector, Shown};
 /// For a person: where and why first, then the record itself.
 const BRIEF: [&str; 5] = ["node", "code", "where", "message", "record"];
 /// For a program: all there is; the record as text, where it is text.
-const FULL: [&str; 7] = ["at", "flow", "node", "code", "message", "record", "meta"];
+const FULL: [&str; 11] = [
+    "at", "id", "flow", "node", "span", "code", "message", "attempts", "position", "record", "meta",
+];
+/// What `meta` holds for a replay; to a person `position` says it.
+const FOR_REPLAY: [&str; 11] = [
+    "partition",
+    "partition_id",
+    "seq",
+    "last_seq",
+    "form",
+    "header",
+    "header_base64",
+    "batch",
+    "batch_time",
+    "batch_count",
+    "batch_size",
+];
 
 /// True for a bucket that failures are written to.
 pub fn holds_failures(resource: &PlanResource) -> bool {
@@ -76,9 +92,13 @@ fn row(line: &str, brief: bool) -> Vec<Value> {
             None => Value::Text(line.into()),
         },
         ("where", _) => match failure.get("meta").and_then(Json::as_object) {
-            Some(meta) => Value::Text(place(meta)),
+            Some(meta) => Value::Text(place(meta, &failure)),
             None => Value::Null,
         },
+        ("node", Some(Json::String(node))) if brief => Value::Text(match span(&failure) {
+            Some(place) => format!("{node} {place}"),
+            None => node.clone(),
+        }),
         (_, Some(Json::String(text))) => Value::Text(text.clone()),
         (_, Some(other)) => Value::Text(other.to_string()),
         (_, None) => Value::Null,
@@ -93,24 +113,41 @@ fn record(payload: &str) -> Value {
     Value::Text(text.unwrap_or_else(|| payload.to_owned()))
 }
 
-/// `line 142, field Quantity`, or, where neither is known, all there is.
-fn place(meta: &Map<String, Json>) -> String {
+/// `53:3`, the node's line and column.
+fn span(failure: &Map<String, Json>) -> Option<String> {
+    let mut parts = failure.get("span")?.as_str()?.rsplit(':');
+    let (column, line) = (parts.next()?, parts.next()?);
+    Some(format!("{line}:{column}"))
+}
+
+/// `line 142, field Quantity`, or, where neither is known, all there is, or the position of the
+/// record; and how often it was tried.
+fn place(meta: &Map<String, Json>, failure: &Map<String, Json>) -> String {
     let wanted: Vec<&str> =
         ["line", "field"].into_iter().filter(|name| meta.contains_key(*name)).collect();
     let names = match wanted.is_empty() {
-        true => meta.keys().map(String::as_str).collect(),
+        true => meta.keys().map(String::as_str).filter(|it| !FOR_REPLAY.contains(it)).collect(),
         false => wanted,
     };
-    let text = |name: &str| match &meta[name] {
-        Json::String(text) if text.is_empty() => "\"\"".to_owned(),
-        Json::String(text) => text.clone(),
-        other => other.to_string(),
+    let text = |name: &str| match meta.get(name) {
+        Some(Json::String(text)) if text.is_empty() => "\"\"".to_owned(),
+        Some(Json::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+        None => String::new(),
     };
-    if names == ["partition", "seq"] {
-        return format!("{}, record {}", text("partition"), text("seq"));
+    let position = failure.get("position").and_then(Json::as_str).map(str::to_owned);
+    let mut place = match names.as_slice() {
+        [] => position.unwrap_or_else(|| format!("{}, record {}", text("partition"), text("seq"))),
+        names => {
+            let parts: Vec<String> =
+                names.iter().map(|name| format!("{name} {}", text(name))).collect();
+            parts.join(", ")
+        }
+    };
+    if let Some(tries) = failure.get("attempts").and_then(Json::as_i64).filter(|it| *it > 1) {
+        place.push_str(&format!(", {tries} tries"));
     }
-    let part = |name: &&str| format!("{name} {}", text(name));
-    names.iter().map(part).collect::<Vec<_>>().join(", ")
+    place
 }
 
 #[cfg(test)]
@@ -120,24 +157,29 @@ mod tests {
     #[test]
     fn a_failure_is_a_row() {
         let line = r#"{"at":"2026-11-22T20:02:19Z","flow":"ingest","node":"ingest/csv.decode",
-            "code":"csv_value","message":"no int","payload":"YSxi",
-            "meta":{"field":"Quantity","line":"142","seq":"141"}}"#;
+            "span":"a.flow:9:8","code":"csv_value","message":"no int","payload":"YSxi",
+            "attempts":1,"meta":{"field":"Quantity","line":"142","seq":"141"}}"#;
         let texts = |brief: bool| -> Vec<String> {
             let row = row(line, brief);
             row.iter().map(|v| v.as_text().unwrap_or_default().to_owned()).collect()
         };
         let expected =
-            ["ingest/csv.decode", "csv_value", "line 142, field Quantity", "no int", "a,b"];
+            ["ingest/csv.decode 9:8", "csv_value", "line 142, field Quantity", "no int", "a,b"];
         assert_eq!(texts(true), expected);
         assert_eq!(texts(false)[0], "2026-11-22T20:02:19Z");
-        assert_eq!(texts(false)[6], r#"{"field":"Quantity","line":"142","seq":"141"}"#);
+        assert_eq!(texts(false)[10], r#"{"field":"Quantity","line":"142","seq":"141"}"#);
     }
 
     #[test]
     fn a_place_without_a_line_is_that_of_the_record() {
-        let place = |json: &str| place(&serde_json::from_str(json).expect("an object"));
-        assert_eq!(place(r#"{"partition":"a.jsonl","seq":"3"}"#), "a.jsonl, record 3");
-        assert_eq!(place(r#"{"key":""}"#), "key \"\"");
+        let of = |meta: &str, failure: &str| {
+            let parsed = |json: &str| serde_json::from_str(json).expect("an object");
+            place(&parsed(meta), &parsed(failure))
+        };
+        let meta = r#"{"partition":"a.jsonl","partition_id":"00","seq":"3"}"#;
+        assert_eq!(of(meta, "{}"), "a.jsonl, record 3", "of an older flowc");
+        assert_eq!(of(meta, r#"{"position":"a.jsonl#3","attempts":1}"#), "a.jsonl#3");
+        assert_eq!(of(r#"{"key":""}"#, r#"{"attempts":4}"#), "key \"\", 4 tries");
     }
 
     #[test]

@@ -10,3 +10,9 @@ pub const AWS: &[(&str, &str)] = &[];
 pub fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
     [engine::failpoint::NAMES, LOCAL, AWS].into_iter().flatten().copied()
 }
+
+/// Those that only a replay reaches.
+pub const REPLAY: &[(&str, &str)] = &[
+    ("replay.note", "failures are about to be noted as sent again"),
+    ("replay.noted", "failures are noted, and not sent again yet"),
+];

@@ -8,5 +8,6 @@ pub mod json;
 pub mod nodes;
 pub mod outside;
 pub mod registry;
+pub mod replay;
 mod rows;
 pub mod service;

@@ -2,6 +2,7 @@
 
 use crate::nodes::*;
 use crate::outside::Outside;
+use crate::replay::Session;
 use crate::service::Services;
 use crate::service::local::delivery;
 use crate::service::spill as buffers;
@@ -46,6 +47,14 @@ pub fn specs() -> Vec<&'static NodeSpec> {
         &table_upsert::SPEC,
         &table_copy::SPEC,
     ]
+}
+
+/// The nodes of a run that sends failed records again: those of `session`, where there is one.
+pub fn replay_registry(services: Arc<Services>, session: Option<Session>) -> Registry {
+    let mut nodes = registry(services.clone());
+    nodes.add(&quarantine_replay::SPEC, quarantine_replay::open(session, services));
+    nodes.add(&quarantine_enter::SPEC, quarantine_enter::open());
+    nodes
 }
 
 /// All nodes as a run opens them; the verbs of resources work on `services`.

@@ -6,10 +6,11 @@ use super::draft::Draft;
 use super::profile::Profile;
 use super::types;
 use super::{lower_feed, lower_query};
-use crate::plan::{Plan, PlanFlow, PlanResource, Provider};
+use crate::plan::{Plan, PlanFlow, PlanNode, PlanResource, Provider};
 use crate::span::FileId;
 use crate::spec::NodeKind;
 use petgraph::graph::NodeIndex;
+use std::collections::BTreeMap;
 
 /// The plan of the flows named in `chosen`. Nothing is wrong any more.
 pub(crate) fn lower(
@@ -46,6 +47,7 @@ pub(crate) fn lower(
         });
     }
     copy_nodes(&mut plan, draft, &places);
+    plan.places = written(cx, &plan);
     lower_feed::feed(&mut plan);
     lower_feed::elide(&mut plan);
     assert!(!petgraph::algo::is_cyclic_directed(&plan.graph), "the checker lets no cycle through");
@@ -74,6 +76,16 @@ fn copy_nodes(plan: &mut Plan, draft: &Draft, places: &[Option<usize>]) {
             plan.graph.add_edge(from, to, draft.graph[edge].clone());
         }
     }
+}
+
+/// Where each node was written.
+fn written(cx: &Cx, plan: &Plan) -> BTreeMap<String, String> {
+    let place = |node: &PlanNode| {
+        let (line, column) = cx.files.line_column(node.span);
+        let path = &cx.files.file(node.span.file).path;
+        (node.id.clone(), format!("{path}:{line}:{column}"))
+    };
+    plan.graph.node_weights().map(place).collect()
 }
 
 /// All declared resources with their bindings.

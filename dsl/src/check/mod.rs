@@ -48,10 +48,11 @@ mod words;
 
 use crate::ast::File;
 use crate::parse;
-use crate::plan::Plan;
+use crate::plan::{Expr, Plan};
 use crate::problem::{Problem, Severity};
 use crate::span::{FileId, SourceMap, Span};
 use crate::spec::NodeSpec;
+use crate::ty::Ty;
 use cx::Cx;
 use draft::Draft;
 use flow::{Body, Builder};
@@ -92,6 +93,23 @@ pub fn compile(
     }
     problems.sort_by_key(|problem| (problem.primary().file, problem.primary().start));
     (plan.filter(|_| !any_error(&problems)), problems)
+}
+
+/// Types a condition over records of one type: the file holds `where` and an expression, in one
+/// line. The condition is there when no problem is an error.
+pub fn condition(files: &SourceMap, file: FileId, ty: &Ty) -> (Option<Expr>, Vec<Problem>) {
+    let (parsed, problems) = parse::condition(files, file);
+    let request = Request::default();
+    let mut cx = Cx::new(files, &[], &request);
+    cx.problems = problems;
+    let typed = parsed.map(|parsed| {
+        let word = Span::new(file, 0, "where".len());
+        let sends = format!("sees {}", scope::described(&cx, ty));
+        let record = Some(scope::Incoming { ty: ty.clone(), from: word, sends });
+        expr::condition(&mut cx, &parsed, &scope::Scope { record, ..scope::Scope::default() })
+    });
+    let problems = cx.problems;
+    (typed.filter(|_| !any_error(&problems)), problems)
 }
 
 fn any_error(problems: &[Problem]) -> bool {

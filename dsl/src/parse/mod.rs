@@ -51,6 +51,29 @@ pub fn parse(files: &SourceMap, file: FileId) -> (ast::File, Vec<Problem>) {
     (parsed, problems)
 }
 
+/// Parses a file that is one condition: `where .code == "csv_fields"`, in one line.
+pub fn condition(files: &SourceMap, file: FileId) -> (Option<ast::Expr>, Vec<Problem>) {
+    let text = &files.file(file).text;
+    pest::set_call_limit(NonZeroUsize::new(CALLS_MAX));
+    let (tokens, segments) = lex::lex(text);
+    let Some(segment) = segments.first() else { return (None, Vec::new()) };
+    let mut item = ItemParser { file, text, tokens: &tokens, segment, problems: Vec::new() };
+    let faults = segment.faults.iter();
+    item.problems.extend(faults.map(|fault| brackets::explain(file, text, &tokens, *fault).0));
+    if !item.problems.is_empty() {
+        return (None, item.problems);
+    }
+    let condition = match FlowParser::parse(Rule::condition, text) {
+        Ok(mut pairs) => item.condition(pairs.next().expect("a condition is a `where`")),
+        Err(error) => {
+            let problem = item.explain(&error).0;
+            item.problems.push(problem);
+            None
+        }
+    };
+    (condition, item.problems)
+}
+
 fn at(file: FileId, byte: usize) -> Span {
     Span::new(file, byte, byte)
 }
@@ -150,17 +173,24 @@ impl ItemParser<'_> {
         source.replace_range(at..at + text.len(), &text);
     }
 
+    fn builder(&self, base: usize) -> Builder<'_> {
+        let (file, text, tokens) = (self.file, self.text, self.tokens);
+        Builder { file, base, text, tokens, problems: Vec::new(), level: 0 }
+    }
+
+    fn condition(&mut self, pair: build::Pair) -> Option<ast::Expr> {
+        let mut builder = self.builder(0);
+        let condition = builder.condition(pair);
+        let mut problems = builder.problems;
+        self.problems.append(&mut problems);
+        condition
+    }
+
     fn build(&mut self, pair: build::Pair) -> Option<ast::Item> {
-        let mut builder = Builder {
-            file: self.file,
-            base: self.segment.start,
-            text: self.text,
-            tokens: self.tokens,
-            problems: Vec::new(),
-            level: 0,
-        };
+        let mut builder = self.builder(self.segment.start);
         let item = builder.build(pair, declared::doc(self.text, self.segment.start));
-        self.problems.append(&mut builder.problems);
+        let mut problems = builder.problems;
+        self.problems.append(&mut problems);
         item
     }
 

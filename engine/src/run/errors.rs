@@ -1,5 +1,6 @@
 //! Failing rows as `Failure` records, on their way to where the flow sends its errors.
 
+mod meta;
 mod record;
 
 use super::node::Node;
@@ -8,7 +9,7 @@ use crate::batch::{Batch, Partition, RowIds, Rows};
 use crate::fault::{Fault, RowFault};
 use crate::node::FailedRows;
 use crate::schema::arrow_schema;
-use arrow_array::builder::{BinaryBuilder, MapBuilder, MapFieldNames, StringBuilder};
+use arrow_array::builder::{BinaryBuilder, Int64Builder, MapBuilder, MapFieldNames, StringBuilder};
 use arrow_array::{ArrayRef, RecordBatch, StringArray, TimestampNanosecondArray};
 use arrow_schema::{DataType, Field};
 use dsl::ty::Ty;
@@ -19,6 +20,8 @@ pub(crate) struct Place<'a> {
     pub node: &'a Node,
     /// Now.
     pub at_ns: i64,
+    /// How often the write was tried; 1 for a transform.
+    pub attempts: u64,
 }
 
 /// The `Failure` batch of rows that a node failed, out of those it was given (none at its end).
@@ -47,9 +50,10 @@ pub(crate) fn batch(
         }
         false => Vec::new(),
     };
-    let seqs: Vec<u64> = ids.seqs().take(faults.len()).collect();
-    let columns = columns(place, &ids.partition, &seqs, (&faults, code.as_deref()));
-    let partition = Arc::new(ids.partition.derive(&place.node.id));
+    let to = Arc::new(ids.partition.derive(&place.node.failures()));
+    let from = Failing { ids: &ids, to: &to, given };
+    let columns = columns(place, &from, &faults, code.as_deref());
+    let partition = to;
     let ids = RowIds { partition, ..ids };
     let rows = Rows { columns, ids, group: None, resumed: None };
     Ok(Batch { rows, ack: ack.dead_letter(dead) })
@@ -84,25 +88,50 @@ fn row_index(node: &Node, fault: &RowFault, rows: usize) -> Fault {
     Fault::service("row_index", message)
 }
 
+/// The rows that failed.
+struct Failing<'a> {
+    ids: &'a RowIds,
+    /// The partition that their failures get.
+    to: &'a Partition,
+    given: Option<&'a Rows>,
+}
+
+impl Failing<'_> {
+    /// The first and the last number of each failure's row; they differ where it was joined.
+    fn seqs(&self, failures: usize) -> Vec<(u64, u64)> {
+        let mut seqs = self.ids.seqs();
+        if failures == 1 && self.ids.len() > 1 {
+            let first = seqs.next().unwrap_or_default();
+            return vec![(first, seqs.last().unwrap_or(first))];
+        }
+        seqs.take(failures).map(|seq| (seq, seq)).collect()
+    }
+}
+
 /// The columns of a `Failure`; a code beside the faults is that of all.
-fn columns(
-    place: &Place,
-    from: &Partition,
-    seqs: &[u64],
-    (faults, code): (&[RowFault], Option<&str>),
-) -> RecordBatch {
+fn columns(place: &Place, from: &Failing, faults: &[RowFault], code: Option<&str>) -> RecordBatch {
     let rows = faults.len();
+    let node = place.node;
     let same = |text: &str| -> ArrayRef { Arc::new(StringArray::from(vec![text; rows])) };
     let each = |text: fn(&RowFault) -> &str| -> ArrayRef {
         Arc::new(StringArray::from_iter_values(faults.iter().map(text)))
     };
     let at = TimestampNanosecondArray::from(vec![place.at_ns; rows]).with_timezone("UTC");
-    let mut payload = BinaryBuilder::new();
+    let (mut id, mut position) = (StringBuilder::new(), StringBuilder::new());
+    let (mut attempts, mut payload) = (Int64Builder::new(), BinaryBuilder::new());
     let mut meta = meta_builder();
-    for (fault, seq) in faults.iter().zip(seqs) {
+    let partition = &from.ids.partition;
+    for (fault, (first, last)) in faults.iter().zip(from.seqs(rows)) {
+        let replay = node.replay.as_ref();
+        let before = replay.and_then(|it| it.of(&partition.id, &partition.name, first));
+        id.append_value(meta::id(from.to, first, last));
+        position.append_value(meta::position(partition, first, last));
+        let tries = place.attempts + before.map_or(0, |before| before.attempts);
+        attempts.append_value(i64::try_from(tries).unwrap_or(i64::MAX));
         payload.append_value(&fault.payload);
-        let own = [("partition", from.name.clone()), ("seq", seq.to_string())];
-        for (key, value) in own.iter().chain(&fault.meta) {
+        let own = meta::of(partition, (first, last), from.given, replay.is_some(), before);
+        let given = fault.meta.iter().map(|(key, value)| (*key, value.clone()));
+        for (key, value) in own.into_iter().chain(given) {
             meta.keys().append_value(key);
             meta.values().append_value(value);
         }
@@ -110,10 +139,14 @@ fn columns(
     }
     let columns: Vec<ArrayRef> = vec![
         Arc::new(at),
-        same(&place.node.flow),
-        same(&place.node.id),
+        Arc::new(id.finish()),
+        same(&node.flow),
+        same(&node.id),
+        same(&node.place),
         code.map_or_else(|| each(|fault| fault.code), same),
         each(|fault| &fault.message),
+        Arc::new(attempts.finish()),
+        Arc::new(position.finish()),
         Arc::new(payload.finish()),
         Arc::new(meta.finish()),
     ];

@@ -26,6 +26,12 @@ mod wiring;
 
 pub use live::Live;
 
+/// By the number of the edge, what the rows of each edge of a plan are told apart by where several
+/// lead into one node; see [`dsl::plan::Replay::lanes`].
+pub fn lanes(plan: &Plan) -> std::collections::BTreeMap<usize, String> {
+    wiring::lanes(plan)
+}
+
 use crate::ctx::Ctx;
 use crate::fault::Fault;
 use crate::registry::Registry;

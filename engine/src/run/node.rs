@@ -1,12 +1,13 @@
 //! A node of a run as its drivers and the summary know it: its name, its place, its counts.
 
 use crate::summary::{Counters, NodeSummary};
-use dsl::plan::{Plan, Port};
+use dsl::plan::{Plan, Port, Replay};
 use dsl::spec::NodeKind;
 use petgraph::Direction::Outgoing;
 use petgraph::graph::NodeIndex;
 use petgraph::visit::EdgeRef;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// A count that drivers touch once a batch.
@@ -28,6 +29,10 @@ pub(crate) struct Node {
     pub index: NodeIndex,
     pub id: String,
     pub flow: String,
+    /// `file:line:column`; empty where the plan does not say.
+    pub place: String,
+    /// Set in a run that sends failed records again.
+    pub replay: Option<Arc<Replay>>,
     label: String,
     pub kind: NodeKind,
     resource: Option<String>,
@@ -86,6 +91,8 @@ impl Node {
                 index,
                 id: node.id.clone(),
                 flow: flow.name.clone(),
+                place: plan.places.get(&node.id).cloned().unwrap_or_default(),
+                replay: plan.replay.clone(),
                 label: node.label.clone(),
                 kind: node.kind,
                 resource,
@@ -96,6 +103,14 @@ impl Node {
             }
         });
         nodes.collect()
+    }
+
+    /// What tells its failures from those of other nodes, and of other replays.
+    pub fn failures(&self) -> String {
+        match &self.replay {
+            Some(replay) => format!("{} replay {}", self.id, replay.label),
+            None => self.id.clone(),
+        }
     }
 
     /// A seed of its own, the same in every run with the run's seed.

@@ -54,7 +54,14 @@ pub(crate) struct Drivers {
 pub(crate) fn logs(plan: &Plan, ctx: &Ctx) -> BTreeMap<usize, Arc<CutLog>> {
     let batches = plan.graph.node_indices().filter(|node| is_batch(plan, *node));
     let log = |node: NodeIndex| {
-        let log = CutLog::new(&plan.graph[node].id, ctx.checkpoints.clone());
+        // Rows that are sent again make batches of their own.
+        let name = match &plan.replay {
+            Some(replay) if !plan.flow_of(node).hidden => {
+                format!("{} replay {}", plan.graph[node].id, replay.label)
+            }
+            _ => plan.graph[node].id.clone(),
+        };
+        let log = CutLog::new(&name, ctx.checkpoints.clone());
         (node.index(), Arc::new(log))
     };
     batches.map(log).collect()

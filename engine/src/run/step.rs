@@ -294,7 +294,7 @@ impl Site {
     }
 
     fn failure(&self, failed: FailedRows, given: Option<&Rows>, ack: Ack) -> Result<Batch, Stop> {
-        let place = Place { node: &self.node, at_ns: self.clock.now_ns() };
+        let place = Place { node: &self.node, at_ns: self.clock.now_ns(), attempts: 1 };
         Ok(errors::batch(&place, failed, given, ack)?)
     }
 }

@@ -72,9 +72,21 @@ fn edge(plan: &Plan, nodes: &[Arc<Node>], edge: EdgeIndex) -> Arc<Edge> {
     Arc::new(Edge { from, to, port, lane, sent, received })
 }
 
+/// By the number of the edge, what its rows are told apart by; see [`dsl::plan::Replay::lanes`].
+pub(crate) fn lanes(plan: &Plan) -> BTreeMap<usize, String> {
+    let lane = |edge: EdgeIndex| {
+        let (_, to) = plan.graph.edge_endpoints(edge)?;
+        Some((edge.index(), lane(plan, edge, to)?))
+    };
+    plan.graph.edge_indices().filter_map(lane).collect()
+}
+
 /// What tells the rows of an edge from those of others into the same node; `None` for its only
 /// data edge. Failures tell themselves apart, and `done` events need not.
 fn lane(plan: &Plan, edge: EdgeIndex, to: NodeIndex) -> Option<String> {
+    if let Some(replay) = &plan.replay {
+        return replay.lanes.get(&edge.index()).cloned();
+    }
     let is_data = |edge: EdgeIndex| !matches!(plan.graph[edge].port, Port::Errors | Port::Done);
     let mut edges: Vec<EdgeIndex> =
         plan.graph.edges_directed(to, Incoming).map(|edge| edge.id()).collect();

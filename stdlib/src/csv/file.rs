@@ -28,7 +28,7 @@ pub struct File {
     record: u64,
     header: Option<Arc<Header>>,
     /// The header's bytes, for a resume.
-    header_bytes: Vec<u8>,
+    header_bytes: Arc<[u8]>,
 }
 
 impl File {
@@ -44,7 +44,7 @@ impl File {
             line: 1,
             record: 0,
             header: None,
-            header_bytes: Vec::new(),
+            header_bytes: Arc::from([]),
         };
         if let Some(resume) = &rows.resumed {
             (file.offset, file.line, file.record) = (resume.offset, resume.line, resume.record);
@@ -91,6 +91,7 @@ impl File {
         let mut part = Part {
             shared: shared.clone(),
             header,
+            header_bytes: self.header_bytes.clone(),
             from: self.from.clone(),
             arrival_ns: self.arrival_ns,
             bytes: chunk,
@@ -184,7 +185,7 @@ impl File {
             offset: self.offset,
             record: self.record,
             line: self.line,
-            state: self.header_bytes.clone(),
+            state: self.header_bytes.to_vec(),
         }
     }
 
@@ -232,7 +233,7 @@ impl File {
         let wanted: Vec<&str> = shared.shapes.iter().map(|shape| shape.name.as_str()).collect();
         let header = Arc::new(Header::find(self.name(), &names, &wanted)?);
         self.header = Some(header.clone());
-        self.header_bytes = bytes[at..breaks.start].to_vec();
+        self.header_bytes = bytes[at..breaks.start].into();
         Ok(Some((header, breaks.end)))
     }
 

@@ -8,6 +8,8 @@ use arrow_array::{BooleanArray, RecordBatch, RecordBatchOptions};
 use arrow_buffer::Buffer;
 use arrow_schema::{Schema, SchemaRef};
 use arrow_select::filter::filter_record_batch;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use engine::batch::{RowIds, Rows};
 use engine::fault::RowFault;
 use engine::node::Output;
@@ -64,6 +66,8 @@ pub struct Part {
     pub shared: Arc<Shared>,
     /// The header of the file.
     pub header: Arc<Header>,
+    /// Its bytes: a record that fails is read again with them.
+    pub header_bytes: Arc<[u8]>,
     /// Rows without columns: the partition and the group of what is sent.
     pub from: Rows,
     /// When they arrived.
@@ -187,6 +191,7 @@ impl Part {
     fn faults(&self, failed: Vec<Failure>) -> Vec<RowFault> {
         let bytes = self.bytes.as_slice();
         let name = &self.from.ids.partition.name;
+        let header = header_meta(&self.header_bytes);
         let (mut line, mut counted) = (self.line, 0);
         let faults = failed.into_iter().map(|Failure { row, raw, code, message, column }| {
             let start = raw.start as usize;
@@ -198,11 +203,20 @@ impl Part {
                 line
             };
             let mut meta = vec![("line", line.to_string()), ("file", name.clone())];
+            meta.push(header.clone());
             meta.extend(column.map(|column| ("column", column)));
             let message = format!("line {line}: {message}");
             let payload = self.records.at(bytes, raw).to_vec();
             RowFault { row, code, message, payload, meta }
         });
         faults.collect()
+    }
+}
+
+/// The header in the meta of a failure: as text, or in base64 where it is not UTF-8.
+pub fn header_meta(bytes: &[u8]) -> (&'static str, String) {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => ("header", text.to_owned()),
+        Err(_) => ("header_base64", STANDARD.encode(bytes)),
     }
 }

@@ -1,6 +1,5 @@
 //! `bucket.append`: stores records as lines of objects, named by time and id.
 
-use crate::json;
 use crate::nodes::bucket_put::content;
 use crate::service::once::{each_failure_once, each_row_once};
 use crate::service::outgoing::Outgoing;
@@ -106,12 +105,12 @@ impl BucketAppend {
         Ok(BucketAppend { services, place, failures, outgoing, whole })
     }
 
-    /// Stores a batch as one object. Failures that come again have another time, so what they are
-    /// otherwise is part of the name, and an object of that name holds them.
+    /// Stores a batch as one object. Failures that come again have another time, so their ids are
+    /// part of the name, and an object of that name holds them.
     async fn put(&self, whole: &Whole, rows: &Rows) -> Result<(), Fault> {
         let content = content(rows, whole.encodes, true);
         let tag = match self.failures {
-            true => hash(&[whole.node.as_bytes(), &without_time(rows)]),
+            true => hash(&[whole.node.as_bytes(), &ids(rows)]),
             false => hash(&[whole.node.as_bytes()]),
         };
         let name = expr::eval_text(&whole.key, rows, &whole.env)
@@ -168,15 +167,10 @@ fn behind_batch(ctx: &NodeCtx) -> bool {
     before.into_iter().any(|node| graph[node].op == "batch")
 }
 
-/// Failures as lines, but when they happened.
-fn without_time(rows: &Rows) -> Vec<u8> {
-    let fields = rows.columns.schema();
-    let kept = fields.fields().iter().enumerate().filter(|(_, field)| field.name() != "at");
-    let kept: Vec<usize> = kept.map(|(at, _)| at).collect();
-    let columns = rows.columns.project(&kept).expect("columns that are there");
-    let mut lines = Vec::new();
-    json::encode::encode_lines(&columns, &mut lines);
-    lines
+/// The ids of failures, which are the same when they come again.
+fn ids(rows: &Rows) -> Vec<u8> {
+    let ids = rows.columns.column_by_name("id").expect("a failure has an id").as_string::<i32>();
+    ids.iter().flatten().flat_map(|id| id.bytes().chain([b'\n'])).collect()
 }
 
 fn hash(parts: &[&[u8]]) -> String {

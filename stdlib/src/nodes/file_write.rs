@@ -9,7 +9,7 @@ mod writer;
 use crate::rows::input_type;
 use crate::service::once::each_row_once;
 use async_trait::async_trait;
-use dsl::plan::Port;
+use dsl::plan::{Port, Replay};
 use dsl::spec::*;
 use dsl::ty::Ty;
 use engine::batch::Rows;
@@ -21,6 +21,7 @@ use engine::summary::Counters;
 use held::Recognise;
 use petgraph::Direction::Incoming;
 use petgraph::visit::EdgeRef;
+use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::thread::JoinHandle;
 use sync::Syncer;
@@ -106,6 +107,7 @@ struct FileWrite {
     asks: Option<mpsc::Sender<Ask>>,
     threads: Vec<JoinHandle<()>>,
     counters: Counters,
+    replay: Option<Arc<Replay>>,
 }
 
 impl FileWrite {
@@ -124,8 +126,8 @@ impl FileWrite {
             record: found.record.clone(),
         };
         let writer = Writer::new(found, form, recognise(ctx), work);
-        let mut sink =
-            FileWrite { asks: Some(asks), threads: Vec::new(), counters: ctx.counters.clone() };
+        let (asks, threads, counters) = (Some(asks), Vec::new(), ctx.counters.clone());
+        let mut sink = FileWrite { asks, threads, counters, replay: ctx.plan.replay.clone() };
         sink.start(move || syncer.run(worked))?;
         sink.start(move || writer.run(asked))?;
         Ok(sink)
@@ -158,7 +160,13 @@ impl Sink for FileWrite {
     }
 
     async fn write(&self, rows: &Rows) -> Result<Written, Fault> {
-        let known = self.ask(|reply| Ask::Rows(rows.clone(), reply)).await?;
+        let mut rows = rows.clone();
+        if let Some(replay) = &self.replay {
+            // What is remembered of rows in order is one range, and these were gaps in it.
+            let apart = rows.ids.partition.derive(&format!("replay {}", replay.label));
+            rows.ids.partition = Arc::new(apart);
+        }
+        let known = self.ask(|reply| Ask::Rows(rows, reply)).await?;
         if known > 0 {
             self.counters.add("already written", known);
         }

@@ -20,6 +20,8 @@ pub mod json_decode;
 pub mod json_encode;
 pub mod log;
 pub mod map;
+pub mod quarantine_enter;
+pub mod quarantine_replay;
 pub mod route;
 pub mod shed;
 pub mod spill;

@@ -276,6 +276,29 @@ pub trait Objects: Send + Sync {
     /// Only for a bucket that was listed before. Cancel-safe.
     async fn arrived(&self, bucket: &str, from: u64) -> Result<(), Fault>;
 
+    /// At most `max` keys that begin with `prefix` and come behind `after`, in order of key.
+    ///
+    /// # Errors
+    /// The bucket cannot be listed.
+    async fn keys(
+        &self,
+        bucket: &str,
+        prefix: &str,
+        after: &str,
+        max: usize,
+    ) -> Result<Vec<String>, Fault> {
+        let _ = (prefix, after, max);
+        Err(Fault::service("not_supported", format!("bucket `{bucket}` cannot be listed by key")))
+    }
+
+    /// What an object holds; `None` where it is not there.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    async fn get(&self, bucket: &str, key: &str) -> Result<Option<Bytes>, Fault> {
+        Err(Fault::service("not_supported", format!("`{key}` of bucket `{bucket}` cannot be read")))
+    }
+
     /// Puts under way at once that the provider takes best, for each node.
     fn puts_at_once(&self) -> usize {
         4

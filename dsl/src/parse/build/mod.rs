@@ -48,6 +48,11 @@ impl Builder<'_> {
         Some(ast::Item { doc, span, kind })
     }
 
+    /// Builds the expression of a `where` that stands alone.
+    pub(super) fn condition(&mut self, pair: Pair) -> Option<ast::Expr> {
+        self.expr(only(pair)).ok()
+    }
+
     /// The place of a pair, without the blanks and comments behind it.
     fn span(&self, pair: &Pair) -> Span {
         let (start, end) = (self.base + pair.as_span().start(), self.base + pair.as_span().end());

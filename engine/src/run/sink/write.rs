@@ -45,7 +45,7 @@ enum PartEnd {
     /// All is stored or refused.
     Done,
     /// The service refuses something of these rows.
-    Refused(Rows, Fault),
+    Refused(Rows, Fault, u64),
     /// The run is failing.
     Abandoned,
 }
@@ -74,13 +74,15 @@ impl Writer {
             match self.write_part(rows, &ack, &mut backoff).await? {
                 PartEnd::Done => (),
                 PartEnd::Abandoned => return Ok(()),
-                PartEnd::Refused(rows, fault) if rows.len() == 1 => {
-                    self.refuse(errors::refused(&rows, fault), &rows, &ack).await?;
+                PartEnd::Refused(rows, fault, tries) if rows.len() == 1 => {
+                    // Each halving was a try of all that was halved.
+                    let tries = tries + halved as u64;
+                    self.refuse(errors::refused(&rows, fault), &rows, &ack, tries).await?;
                 }
-                PartEnd::Refused(_, fault) if self.limits.whole || halved >= HALVES_MAX => {
+                PartEnd::Refused(_, fault, _) if self.limits.whole || halved >= HALVES_MAX => {
                     return Err(undivided(fault));
                 }
-                PartEnd::Refused(rows, _) => {
+                PartEnd::Refused(rows, ..) => {
                     let (half, halved) = (rows.len() / 2, halved + 1);
                     later.push(Part { rows: rows.slice(half..rows.len()), halved });
                     later.push(Part { rows: rows.slice(0..half), halved });
@@ -116,13 +118,13 @@ impl Writer {
             let Left { again, refused, stored } = self.one_try(ticket, &rows).await?;
             let progress = stored > 0 || !refused.faults.is_empty();
             self.node.meter.stored.add(stored);
-            self.refuse(refused, &rows, ack).await?;
+            self.refuse(refused, &rows, ack, tries).await?;
             let Some((again, fault)) = again else { return Ok(PartEnd::Done) };
             if let Some(again) = again {
                 rows = keep(&rows, &again);
             }
             if fault.class == FaultClass::Records {
-                return Ok(PartEnd::Refused(rows, fault));
+                return Ok(PartEnd::Refused(rows, fault, tries));
             }
             cost = match fault.timeout {
                 _ if progress => Cost::Free,
@@ -198,14 +200,20 @@ impl Writer {
         }
     }
 
-    /// Sends refused rows by `errors`.
-    async fn refuse(&self, failed: FailedRows, rows: &Rows, ack: &Ack) -> Result<(), Fault> {
+    /// Sends rows by `errors` that were refused at this try.
+    async fn refuse(
+        &self,
+        failed: FailedRows,
+        rows: &Rows,
+        ack: &Ack,
+        attempts: u64,
+    ) -> Result<(), Fault> {
         if failed.faults.is_empty() {
             return Ok(());
         }
         let Some(outlet) = &self.errors else { return Err(errors::unhandled(&failed)) };
         self.node.meter.failed.add(failed.faults.len() as u64);
-        let place = Place { node: &self.node, at_ns: self.ctx.clock.now_ns() };
+        let place = Place { node: &self.node, at_ns: self.ctx.clock.now_ns(), attempts };
         outlet.send(errors::batch(&place, failed, Some(rows), ack.another())?).await;
         Ok(())
     }

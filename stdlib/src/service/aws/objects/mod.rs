@@ -7,6 +7,7 @@ mod order;
 mod put;
 
 use super::clients::Clients;
+use super::errors;
 use super::state::StateTable;
 use crate::service::{Listed, Objects, Put, object_key};
 use arrivals::Arrivals;
@@ -119,6 +120,38 @@ impl Objects for AwsObjects {
         max: usize,
     ) -> Result<Listed, Fault> {
         self.arrivals(bucket).list(prefix, from, max).await
+    }
+
+    async fn keys(
+        &self,
+        bucket: &str,
+        prefix: &str,
+        after: &str,
+        max: usize,
+    ) -> Result<Vec<String>, Fault> {
+        let what = format!("list `s3://{bucket}/{prefix}`");
+        let page = i32::try_from(max.clamp(1, 1000)).unwrap_or(1000);
+        let list = self.s3.list_objects_v2().bucket(bucket).prefix(prefix).max_keys(page);
+        let list = if after.is_empty() { list } else { list.start_after(after) };
+        let listed = list.send().await.map_err(|error| errors::fault(&what, error))?;
+        let keys = listed.contents.unwrap_or_default().into_iter().filter_map(|it| it.key);
+        Ok(keys.collect())
+    }
+
+    async fn get(&self, bucket: &str, key: &str) -> Result<Option<Bytes>, Fault> {
+        let what = format!("read `s3://{bucket}/{key}`");
+        let object = match self.s3.get_object().bucket(bucket).key(key).send().await {
+            Ok(object) => object,
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_no_such_key()) => {
+                return Ok(None);
+            }
+            Err(error) => return Err(errors::fault(&what, error)),
+        };
+        let content =
+            object.body.collect().await.map_err(|error| {
+                Fault::transient("connection", format!("cannot {what}: {error}"))
+            })?;
+        Ok(Some(content.into_bytes()))
     }
 
     async fn arrived(&self, bucket: &str, _from: u64) -> Result<(), Fault> {

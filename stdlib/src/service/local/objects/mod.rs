@@ -20,7 +20,7 @@ use dirs::Dirs;
 use engine::batch::Partition;
 use engine::ctx::Clock;
 use engine::fault::Fault;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
@@ -127,6 +127,28 @@ impl Objects for LocalObjects {
         .await
     }
 
+    async fn keys(
+        &self,
+        bucket: &str,
+        prefix: &str,
+        after: &str,
+        max: usize,
+    ) -> Result<Vec<String>, Fault> {
+        let dir = key::bucket_dir(&self.shared.root, bucket)?;
+        let (prefix, after) = (prefix.to_owned(), after.to_owned());
+        super::blocking(move || keys(&dir, &prefix, &after, max)).await
+    }
+
+    async fn get(&self, bucket: &str, key: &str) -> Result<Option<Bytes>, Fault> {
+        let path = key::path(&self.shared.root, bucket, key)?;
+        super::blocking(move || match fs::read(&path) {
+            Ok(content) => Ok(Some(content.into())),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(disk::fault(&error, "read an object", &path)),
+        })
+        .await
+    }
+
     async fn arrived(&self, bucket: &str, from: u64) -> Result<(), Fault> {
         let mut next = {
             let read = self.shared.read();
@@ -217,6 +239,21 @@ impl Shared {
     fn put_fault(&self, error: &io::Error, bucket: &str, key: &str, path: &Path) -> Fault {
         disk::fault(error, &format!("store object `{key}` of bucket `{bucket}`"), path)
     }
+}
+
+/// The first keys behind `after`.
+fn keys(dir: &Path, prefix: &str, after: &str, max: usize) -> Result<Vec<String>, Fault> {
+    let mut first: BTreeSet<String> = BTreeSet::new();
+    walk(dir, &mut |key, _, _| {
+        if key.starts_with(prefix) && key > after {
+            first.insert(key.to_owned());
+            if first.len() > max {
+                first.pop_last();
+            }
+        }
+        Ok(())
+    })?;
+    Ok(first.into_iter().collect())
 }
 
 /// An object of this name is there: is it this one?
