@@ -49,7 +49,10 @@ async fn refused_rows_leave_by_errors_and_the_sender_is_told() {
     assert_eq!(payload.as_binary::<i32>().value(1), b"3");
     let meta = failures.columns.column_by_name("meta").unwrap().as_map().value(0);
     let values: Vec<_> = meta.column(1).as_string::<i32>().iter().flatten().collect();
-    assert_eq!(values, ["numbers", "1", "n"]);
+    assert_eq!([values[0], values[2], values[3]], ["numbers", "1", "n"]);
+    assert_eq!((values[1].len(), text("id", 0).len()), (32, 32));
+    assert_ne!(text("id", 0), text("id", 1));
+    assert_eq!(text("position", 1), "numbers#3");
     assert_eq!(failures.ids.seqs().collect::<Vec<_>>(), [1, 3]);
     assert_ne!(failures.ids.partition.id, store.calls()[0].ids.partition.id);
 
