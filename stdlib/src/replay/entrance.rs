@@ -25,7 +25,7 @@ enum Takes {
     /// Encoded data.
     Bytes,
     /// Columns, of which the payload is JSON.
-    Record(Decoder),
+    Record(Box<Decoder>),
 }
 
 impl Entrance {
@@ -38,8 +38,8 @@ impl Entrance {
         };
         let takes = match &item {
             _ if node.op == "csv.decode" => Takes::Csv,
-            Ty::Record(record) => Takes::Record(Decoder::new(record, Options::default())),
-            Ty::Object(_) => Takes::Record(Decoder::new(&object(), Options::default())),
+            Ty::Record(record) => Takes::Record(Box::new(Decoder::new(record, Options::default()))),
+            Ty::Object(_) => Takes::Record(Box::new(Decoder::new(&object(), Options::default()))),
             _ => Takes::Bytes,
         };
         Some(Entrance { takes, input: item, batched })
