@@ -1,8 +1,8 @@
 """What experiments on AWS share: the strict front, PostgreSQL behind it, boto3 and the rules.
 
 boto3 lives in the environment that the tests install (`target/standins/python`); a script that runs
-outside of it starts itself again inside. Where a part is missing the experiment is skipped: its JSON
-line says why, and its exit code is 0 (1 with FLOWC_REQUIRE_STANDINS=1, as in the tests).
+outside of it starts itself again inside. Where a part is missing the experiment is skipped: its
+JSON line says why, and its exit code is 0 (1 with FLOWC_REQUIRE_STANDINS=1, as in the tests).
 """
 
 import contextlib

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Runs every experiment of the trust benchmark and prints all numbers.
 
-    run.py [--long] [--only NAME]… [--seed S] [--flowc PROGRAM] [--json FILE] [--write-docs] [--list]
+    run.py [--long] [--only NAME]… [--seed S] [--flowc PROGRAM] [--json FILE] [--write-docs]
+    run.py --list | --from-json FILE
 
 Short by default (a few minutes); --long gives the full figures: 1,000 `kill -9`, every failpoint,
 10,000 seeds of the simulation, the disk experiments, the storm of partial failures, 2,000 loads
@@ -11,7 +12,8 @@ own figures) and whose exit code is 0 where nothing was wrong.
 
 With 0 losses in n independent trials the 95 % upper bound on the chance of a loss is about 3/n: the
 table says it. --json keeps what was found (default: target/trust.json), --write-docs writes it into
-docs/guarantees.md. PROGRAM is a built flowc (default: target/release/flowc, else target/debug/flowc).
+docs/guarantees.md. PROGRAM is a built flowc with the front beside it (default: those of
+target/release, else target/debug): `cargo build --release --bins -p flowc -p awsfront`.
 
 Exit code: 0 nothing was lost and nothing else was wrong, 1 something was, 2 an argument is wrong.
 """
@@ -158,8 +160,9 @@ def figures(found):
 def table(all_found):
     """The numbers as a Markdown table, which reads well on a terminal too."""
     head = ["experiment", "trials", *COUNTS, "loss below (95 %)", "seconds", "shows"]
+    count = lambda found, name: "" if found.get(name) is None else f"{found[name]:,}"  # noqa: E731
     rows = [[found["experiment"], f"{found.get('trials', 0):,}",
-             *("" if found.get(name) is None else f"{found[name]:,}" for name in COUNTS), bound(found),
+             *(count(found, name) for name in COUNTS), bound(found),
              f"{found['seconds']:,.0f}", figures(found)] for found in all_found]
     wide = [max(len(row[at]) for row in [head, *rows]) for at in range(len(head) - 1)] + [0]
     right = range(1, len(head) - 1)

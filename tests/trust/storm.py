@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A storm of partial failures: 30 % of what is sent fails, 5 % of the replies are lost.
 
-    storm.py [--long] [--rows N] [--flowc PROGRAM] [--front PROGRAM] [--seed S] [stream|delivery|table …]
+    storm.py [--long] [--rows N] [--flowc PROGRAM] [--front PROGRAM] [--seed S] [PART]…
 
 A file of N rows (4,000; 20,000 with --long) goes, through the strict front, to
 
@@ -89,10 +89,12 @@ PARTS = [
     Part("stream", ("kinesis", "PutRecords"),
          {"action": {"entries": FAIL, "code": "ProvisionedThroughputExceededException"}}),
     Part("delivery", ("firehose", "PutRecordBatch"),
-         {"action": {"entries": FAIL, "code": "ServiceUnavailableException"}}, share=10, text_bytes=180_000),
+         {"action": {"entries": FAIL, "code": "ServiceUnavailableException"}},
+         share=10, text_bytes=180_000),
     Part("table", ("dynamodb", "UpdateItem"),
          {"probability": FAIL,
-          "action": {"status": 400, "code": "ProvisionedThroughputExceededException"}}, rows_per_key=3),
+          "action": {"status": 400, "code": "ProvisionedThroughputExceededException"}},
+         rows_per_key=3),
 ]
 
 
