@@ -179,12 +179,14 @@ impl Seed {
     }
 
     fn plan_life(&mut self, now: Duration) -> (Life, Option<Duration>) {
+        let trouble = self.in_trouble(now);
         let random = &mut self.random;
         let mut soon = |most_s: u64| {
             let most_ms = if random.u8(0..4) == 0 { 3_000 } else { most_s * 1_000 };
             (random.u8(0..3) > 0).then(|| now + Duration::from_millis(random.u64(0..most_ms)))
         };
         let (crash_at, stop, pause) = (soon(1_500), soon(6_000), soon(4_000));
+        let crash_at = trouble.or(crash_at);
         let before = |at: &Duration| *at < FAULTS;
         let at_point = now < FAULTS && random.u8(0..3) == 0;
         let most = if random.bool() { 60 } else { 2_000 };
@@ -197,6 +199,15 @@ impl Seed {
             pauses: pauses.into_iter().collect(),
         };
         (life, stop.filter(before))
+    }
+
+    /// A moment to crash at while something goes wrong already, for half of the lives.
+    fn in_trouble(&mut self, now: Duration) -> Option<Duration> {
+        let windows = self.world.faults().windows;
+        let next = windows.iter().filter(|window| window.from >= now).min_by_key(|w| w.from)?;
+        let long_ms = (next.until - next.from).as_millis() as u64;
+        let at = next.from + Duration::from_millis(self.random.u64(0..=long_ms));
+        self.random.bool().then_some(at)
     }
 
     /// The errors of a report must have a reason, and an end without errors must be one.

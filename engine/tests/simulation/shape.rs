@@ -222,7 +222,7 @@ impl Shape {
 
     /// Leads a tip into a sink, perhaps one that is there already.
     fn end(&mut self, random: &mut Rng, mut tip: Tip) {
-        if !tip.batched && random.u8(0..5) == 0 {
+        if !tip.batched && random.u8(0..3) == 0 {
             tip = self.batch(random, tip);
         }
         if random.u8(0..20) == 0 {

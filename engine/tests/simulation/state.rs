@@ -17,7 +17,7 @@ pub struct Stored {
 
 impl Stored {
     pub fn new(world: &World) -> Stored {
-        let (least, most) = (Duration::ZERO, Duration::from_millis(4));
+        let (least, most) = (Duration::ZERO, Duration::from_millis(15));
         let latency = Latency { least, most, ..Latency::default() };
         let service = Service::new(world, "checkpoints", latency).local();
         Stored { service, values: Arc::default() }
