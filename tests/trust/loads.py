@@ -206,8 +206,9 @@ class Trial:
                                 "flowc_load_history group by table_name"))
         tables = {int(name.removeprefix("orders")): (int(count), int(loads))
                   for name, count, loads in rows}
-        return (sum(loads for _, loads in tables.values()),
-                {n: count + self.bad(n) for n, (count, _) in tables.items()})
+        # A table of which all objects were refused so far has no history.
+        known = {n: tables.get(n, (0, 0))[0] + self.bad(n) for n in range(TABLES)}
+        return sum(loads for _, loads in tables.values()), known
 
     def bad(self, n):
         """Objects of a table that hold a bad line, as S3 has them."""
