@@ -15,6 +15,7 @@ pub mod rows;
 pub mod run;
 pub mod show;
 pub mod table;
+pub mod test;
 pub mod up;
 
 use cli::{Cli, Command};
@@ -34,6 +35,7 @@ pub fn run(cli: &Cli, io: &mut Io) -> Result<Exit, Stop> {
         Command::Nodes(args) => nodes::run(args, io),
         Command::Query(args) => query::run(args, io),
         Command::Replay(args) => replay::run(args, io),
+        Command::Test(args) => test::run(args, io),
         Command::Up(args) => up::run(args, io),
     }
 }

@@ -20,6 +20,7 @@ use signals::Signals;
 use std::sync::Arc;
 use std::time::Duration;
 use stdlib::service;
+pub use summary::seconds;
 
 /// Batches that wait between two nodes, at most.
 const CHANNEL_BATCHES: usize = 4;

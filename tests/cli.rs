@@ -60,7 +60,7 @@ fn prints(args: &[&str], path: &str) {
 #[test]
 fn help_is_for_people() {
     prints(&["--help"], "tests/golden/help.txt");
-    for command in ["check", "run", "graph", "show", "query", "up", "nodes"] {
+    for command in ["check", "run", "test", "graph", "show", "query", "up", "nodes"] {
         prints(&[command, "--help"], &format!("tests/golden/help-{command}.txt"));
     }
 }

@@ -5,6 +5,7 @@ pub mod csv;
 pub mod failpoints;
 pub mod http;
 pub mod json;
+mod level;
 pub mod nodes;
 pub mod outside;
 pub mod registry;

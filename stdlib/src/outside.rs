@@ -63,6 +63,14 @@ impl Threads {
         }
     }
 
+    /// The same without a wait, for what is not the work itself.
+    pub fn at_once(self) -> Threads {
+        match self {
+            Threads::Disk => self,
+            Threads::Run { chunk_bytes, .. } => Threads::Run { pause: Duration::ZERO, chunk_bytes },
+        }
+    }
+
     /// How much of a file is read at once, where `usual` is what suits this machine.
     pub fn chunk_bytes(self, usual: usize) -> usize {
         match self {

@@ -3,6 +3,7 @@
 use crate::http::connection::Gate;
 use crate::http::holder::holder;
 use crate::http::net::{Listener, Stream};
+use crate::level::Level;
 use engine::ctx::Clock;
 use engine::fault::Fault;
 use hyper::server::conn::http1;
@@ -17,7 +18,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpListener;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
 /// Buffer of a connection at most; the head of a request must fit.
@@ -42,19 +43,19 @@ pub struct ConnectionLimits {
 
 /// A running server. Dropped, it ends as after [`Server::close`], without anyone waiting.
 pub struct Server {
-    phase: watch::Sender<Phase>,
+    /// A [`Phase`].
+    phase: Arc<Level>,
     gate: Arc<Gate>,
     task: Option<tokio::task::JoinHandle<()>>,
 }
 
-/// How far the end has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// How far the end has come; 0 = not begun.
+#[derive(Clone, Copy, Debug)]
 enum Phase {
-    Open,
     /// No new connections; requests on open ones are answered 503.
-    Stopping,
+    Stopping = 1,
     /// Connections end with the answer they are writing.
-    Closing,
+    Closing = 2,
 }
 
 /// What a connection is waiting for.
@@ -105,8 +106,8 @@ pub async fn listen(address: &str) -> Result<TcpListener, Fault> {
 impl Server {
     /// Begins to accept.
     pub fn start(listener: Box<dyn Listener>, gate: Arc<Gate>, limits: ConnectionLimits) -> Server {
-        let (phase, watched) = watch::channel(Phase::Open);
-        let task = tokio::spawn(accept_all(listener, gate.clone(), limits, watched));
+        let phase = Arc::new(Level::default());
+        let task = tokio::spawn(accept_all(listener, gate.clone(), limits, phase.clone()));
         Server { phase, gate, task: Some(task) }
     }
 
@@ -127,11 +128,7 @@ impl Server {
     }
 
     fn advance(&self, to: Phase) {
-        self.phase.send_if_modified(|phase| {
-            let before = *phase;
-            *phase = before.max(to);
-            before != *phase
-        });
+        self.phase.rise(to as u64);
     }
 }
 
@@ -146,15 +143,14 @@ async fn accept_all(
     mut listener: Box<dyn Listener>,
     gate: Arc<Gate>,
     limits: ConnectionLimits,
-    phase: watch::Receiver<Phase>,
+    phase: Arc<Level>,
 ) {
     let slots = Arc::new(Semaphore::new(limits.connections));
     let mut open = JoinSet::new();
-    let mut ending = phase.clone();
     loop {
         tokio::select! {
             biased;
-            () = reached(&mut ending, Phase::Stopping) => break,
+            () = reached(&phase, Phase::Stopping) => break,
             Some(_) = open.join_next() => {}
             accepted = accept(&mut *listener, &slots) => match accepted {
                 Ok((stream, slot)) => {
@@ -170,7 +166,7 @@ async fn accept_all(
     drop(listener);
     let all = async { while open.join_next().await.is_some() {} };
     let late = async {
-        reached(&mut ending, Phase::Closing).await;
+        reached(&phase, Phase::Closing).await;
         gate.clock.sleep(CLOSE).await;
     };
     tokio::select! {
@@ -181,8 +177,8 @@ async fn accept_all(
 }
 
 /// Waits for a phase; a server that is gone is in its last.
-async fn reached(phase: &mut watch::Receiver<Phase>, at_least: Phase) {
-    let _ = phase.wait_for(|phase| *phase >= at_least).await;
+async fn reached(phase: &Level, at_least: Phase) {
+    phase.reached(at_least as u64).await;
 }
 
 async fn accept(
@@ -198,7 +194,7 @@ async fn connection(
     _slot: OwnedSemaphorePermit,
     gate: Arc<Gate>,
     limits: ConnectionLimits,
-    mut phase: watch::Receiver<Phase>,
+    phase: Arc<Level>,
 ) {
     let watch = Arc::new(Watch::new(gate.clock.clone(), limits));
     let service = {
@@ -219,7 +215,7 @@ async fn connection(
         .header_read_timeout(None)
         .max_buf_size(BUFFER_BYTES_MAX)
         .serve_connection(io, service);
-    let closing = reached(&mut phase, Phase::Closing);
+    let closing = reached(&phase, Phase::Closing);
     tokio::pin!(serve, closing);
     let mut look = gate.clock.sleep(watch.next_look());
     let mut is_closing = false;

@@ -104,7 +104,8 @@ impl FileRead {
         let path = ctx.node.options.get("path").and_then(Value::as_text).unwrap_or_default();
         let checkpoints = ctx.run.checkpoints.clone();
         let Found { place, mut file, partition, resume, arrival_ns, changed } =
-            place::find(path, &ctx.node.id, &checkpoints, ctx.run.from_start, threads).await?;
+            place::find(path, &ctx.node.id, &checkpoints, ctx.run.from_start, threads.at_once())
+                .await?;
         if changed {
             let what = "is not the file that was read before: reading it from its start";
             (ctx.run.log)(&format!("`{path}` {what}"));

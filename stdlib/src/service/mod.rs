@@ -15,6 +15,7 @@ pub mod once;
 pub mod outgoing;
 pub mod position;
 pub mod provision;
+pub mod sim;
 pub mod spill;
 
 use arrow_array::{ArrayRef, BinaryArray, StringArray};

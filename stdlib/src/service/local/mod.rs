@@ -76,7 +76,7 @@ fn has_objects(plan: &Plan) -> bool {
 }
 
 /// The streams that the nodes of a plan use, the hidden ones too.
-fn stream_plans(plan: &Plan) -> Result<Vec<StreamPlan>, Fault> {
+pub(super) fn stream_plans(plan: &Plan) -> Result<Vec<StreamPlan>, Fault> {
     let mut plans: BTreeMap<String, StreamPlan> = BTreeMap::new();
     for node in plan.graph.node_weights() {
         let Some(resource) = node.resource.map(|index| &plan.resources[index]) else { continue };
@@ -108,7 +108,7 @@ fn shards(resource: &PlanResource) -> Result<u32, Fault> {
 }
 
 /// The tables with items; those of a warehouse are its own.
-fn table_plans(plan: &Plan) -> Vec<TablePlan> {
+pub(super) fn table_plans(plan: &Plan) -> Vec<TablePlan> {
     let bound = plan.resources.iter().filter_map(|resource| {
         let binding = resource.binding.as_ref()?;
         (resource.kind == ResourceKind::Table && binding.service != "redshift")
