@@ -28,8 +28,8 @@ fn patches() -> Vec<(PathBuf, String)> {
 /// What the text above a diff says of it.
 fn said<'a>(text: &'a str, field: &str) -> &'a str {
     let head = text.split("\n--- ").next().unwrap_or_default();
-    let lines = head.lines().filter_map(|line| line.split_once(": "));
-    lines.into_iter().find(|(name, _)| *name == field).map_or("", |(_, value)| value.trim())
+    let mut lines = head.lines().filter_map(|line| line.split_once(": "));
+    lines.find(|(name, _)| *name == field).map_or("", |(_, value)| value.trim())
 }
 
 /// Whether a command runs something that is there.
