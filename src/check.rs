@@ -1,6 +1,7 @@
 //! `flowc check`: every problem of some files, for people and for programs.
 
 mod formats;
+mod plan;
 
 use crate::cli::{CheckArgs, CheckFormat, PlanArgs};
 use crate::exit::{Exit, Stop, fault};
@@ -65,17 +66,31 @@ pub fn run(args: &CheckArgs, io: &mut Io) -> Result<Exit, Stop> {
         CheckFormat::Sarif => formats::sarif(&files, &checked),
     };
     io.out.write_all(text.as_bytes())?;
+    if args.report {
+        for plan in checked.iter().filter_map(|file| file.plan.as_ref()) {
+            report(args, plan, io)?;
+        }
+    }
     let bad = checked.iter().any(|file| has_errors(&file.problems));
     Ok(unread.unwrap_or(if bad { Exit::Problems } else { Exit::Done }))
+}
+
+/// What a run of the plan would take, with what its provider adds to it.
+fn report(args: &CheckArgs, plan: &Plan, io: &mut Io) -> Result<(), Stop> {
+    let mut plan = plan.clone();
+    stdlib::service::prepare(&mut plan);
+    let setting = crate::run::setting(&plan, args.memory, &io.env)?;
+    let text = plan::text(&plan, &setting, io.style);
+    Ok(write!(io.out, "\n{text}")?)
 }
 
 /// What is asked of a file: without profile and parameters, what can be said of all of them.
 fn request(args: &CheckArgs, files: &SourceMap, root: FileId, io: &Io) -> Result<Request, Stop> {
     let PlanArgs { profile, params } = &args.plan;
-    if !args.online && profile.is_none() && params.is_empty() {
+    if !args.online && !args.report && profile.is_none() && params.is_empty() {
         return Ok(Request::default());
     }
-    load::request(files, root, &args.plan, &[], args.online, &io.env.0)
+    load::request(files, root, &args.plan, &[], args.online || args.report, &io.env.0)
 }
 
 /// What the provider of the plan's profile says.

@@ -3,6 +3,7 @@
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Colours of the help text.
 const STYLES: Styles = Styles::styled()
@@ -85,6 +86,7 @@ Examples:
   flowc check flows/ecommerce.flow
   flowc check flows/*.flow --format github
   flowc check flows/ecommerce.flow --profile aws --online
+  flowc check flows/ecommerce.flow --plan
 
 Exit code: 0 where no file has an error, 1 where one has, 2 where one cannot be read.")]
 pub struct CheckArgs {
@@ -94,6 +96,13 @@ pub struct CheckArgs {
     /// For a person (human), or for a program (json, github, sarif)
     #[arg(long, default_value = "human", hide_possible_values = true)]
     pub format: CheckFormat,
+    /// Also print what a run holds in memory at most, what it sends again after a crash at most,
+    /// and which sinks store that once
+    #[arg(long = "plan")]
+    pub report: bool,
+    /// With `--plan`: budgets that keep all rows within this, such as 512MiB
+    #[arg(long, value_name = "SIZE", value_parser = size, requires = "report")]
+    pub memory: Option<u64>,
     /// Ask the provider of the profile too: what is missing, differs, is not allowed
     #[arg(long)]
     pub online: bool,
@@ -135,8 +144,9 @@ Examples:
   flowc run flows/ecommerce.flow gateway archive --keep-running
 
 A run ends by itself when nothing can feed its sources any more and every record is stored.
-Ctrl-C stops the sources, stores what is in flight and ends; a second one ends at once. Nothing is
-lost either way: the next run goes on where the stored records end.")]
+Ctrl-C (or SIGTERM) stops the sources, stores what is in flight and ends, after `--drain` at the
+latest; a second one ends at once. Nothing is lost either way: the next run goes on where the stored
+records end.")]
 pub struct RunArgs {
     /// The .flow file
     #[arg(value_name = "FILE")]
@@ -154,6 +164,15 @@ pub struct RunArgs {
     /// Sources stay open instead of ending with their input
     #[arg(long)]
     pub keep_running: bool,
+    /// Run although the graph has changed so that the state of earlier runs does not fit it
+    #[arg(long)]
+    pub accept_state_change: bool,
+    /// Bytes of rows in memory at most, such as 512MiB; `flowc check --plan` says where they are
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub memory: Option<u64>,
+    /// How long a stopped run may take to store what is in flight
+    #[arg(long, value_name = "DURATION", default_value = "25s", value_parser = duration)]
+    pub drain: Duration,
     /// Print the summary as one line of JSON
     #[arg(long)]
     pub json: bool,
@@ -392,6 +411,36 @@ pub enum NodesFormat {
     Human,
     /// A page
     Markdown,
+}
+
+/// A duration as in a `.flow` file: a whole number and `ms`, `s`, `m` or `h`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let unit_ms = match unit {
+        "ms" => Some(1),
+        "s" => Some(1_000),
+        "m" => Some(60_000),
+        "h" => Some(3_600_000),
+        _ => None,
+    };
+    let ms = number.parse().ok().zip(unit_ms).and_then(|(n, ms): (u64, u64)| n.checked_mul(ms));
+    ms.map(Duration::from_millis).ok_or_else(|| "write it like `25s`, `500ms` or `2m`".to_owned())
+}
+
+/// A size as in a `.flow` file: a whole number and `KiB`, `MiB` or `GiB`.
+fn size(text: &str) -> Result<u64, String> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let unit_bytes = match unit {
+        "KiB" => Some(1 << 10),
+        "MiB" => Some(1 << 20),
+        "GiB" => Some(1 << 30),
+        _ => None,
+    };
+    let bytes = number.parse().ok().zip(unit_bytes);
+    let bytes = bytes.and_then(|(n, unit): (u64, u64)| n.checked_mul(unit));
+    bytes.ok_or_else(|| "write it like `256MiB` or `1GiB`".to_owned())
 }
 
 /// The value of `--limit`.

@@ -9,16 +9,17 @@ pub(crate) mod summary;
 
 use crate::cli::RunArgs;
 use crate::exit::{Exit, Stop, fault};
-use crate::io::Io;
+use crate::io::{Env, Io};
 use crate::load::{self, Loaded};
 use dsl::span::SourceMap;
-use engine::ctx::{Clock, Ctx, SystemClock};
+use dsl::value::size_text;
+use engine::ctx::{Clock, Ctx, GraphChange, SystemClock};
+use engine::memory::{Limits, Setting, Worst};
 use engine::registry::Registry;
 use engine::run::{Live, Report};
 use progress::Display;
 use signals::Signals;
 use std::sync::Arc;
-use std::time::Duration;
 use stdlib::service;
 pub use summary::seconds;
 
@@ -29,8 +30,6 @@ const IN_FLIGHT_ROWS_MAX: u64 = 262_144;
 /// Threads that wait for the disk, at most. Each keeps memory for its next work, so a run does not
 /// take more the longer it lasts; and a disk is not faster for more of them.
 const DISK_THREADS_MAX: usize = 8;
-/// How long a stopped run may take to store what is in flight.
-const DRAIN: Duration = Duration::from_secs(30);
 
 /// Runs the flows and prints the summary.
 ///
@@ -52,23 +51,56 @@ pub fn run(args: &RunArgs, io: &mut Io) -> Result<Exit, Stop> {
         Stop::said(Exit::Failed, format!("cannot start the threads of the run: {error}"))
     })?;
     let display = Display::new(&plan, args.json, io);
-    let ended = runtime.block_on(job(args, plan.clone(), display));
+    let live = Live::default();
+    let limits = setting(&plan, args.memory, &io.env)?.limits;
+    let ended = runtime.block_on(job(args, limits, plan.clone(), &live, display));
     // What still waits for a disk or a socket after a second signal is not waited for.
     runtime.shutdown_background();
     let report = match ended? {
         Some(report) => report,
         None => {
-            let message = "stopped at once; what was in flight is sent again by the next run";
-            return Err(Stop::said(Exit::Undelivered, message));
+            let message = errors::undelivered("stopped at once", live.in_flight_rows());
+            return Err(Stop::said(Exit::Undelivered, message).help(errors::AGAIN));
         }
     };
     say(args, &files, &plan, &report, io)
 }
 
+/// How a run of this machine is set up, with budgets that fit `memory` in bytes.
+///
+/// # Errors
+/// The graph does not fit.
+pub fn setting(plan: &dsl::plan::Plan, memory: Option<u64>, env: &Env) -> Result<Setting, Stop> {
+    // As the runtime counts them.
+    let told = env.0.get("TOKIO_WORKER_THREADS").and_then(|threads| threads.parse().ok());
+    let cores = || std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64);
+    let mut setting = Setting {
+        limits: Limits::default(),
+        in_flight_rows_max: IN_FLIGHT_ROWS_MAX,
+        channel_batches: CHANNEL_BATCHES as u64,
+        threads: told.unwrap_or_else(cores),
+    };
+    if let Some(bytes) = memory {
+        setting.limits =
+            Worst::within(plan, &setting, &stdlib::memory::of, bytes).map_err(|least| {
+                let (asked, least) = (size_text(bytes), size_text(least.div_ceil(1 << 20) << 20));
+                let message = format!("the graph does not fit into `--memory {asked}`");
+                let help = format!(
+                    "it may take {least} even with the smallest budgets; `flowc check --plan` \
+                     says where"
+                );
+                Stop::usage(message).help(help)
+            })?;
+    }
+    Ok(setting)
+}
+
 /// Opens the services and drives the run. `None` = stopped at once by a second signal.
 async fn job(
     args: &RunArgs,
+    limits: Limits,
     plan: dsl::plan::Plan,
+    live: &Live,
     mut display: Display,
 ) -> Result<Option<Report>, Stop> {
     let signals = Signals::new();
@@ -84,12 +116,16 @@ async fn job(
         checkpoints: opened.checkpoints.clone(),
         keep_running: args.keep_running,
         from_start: args.from_start,
+        graph_change: match args.accept_state_change {
+            true => GraphChange::Accepted,
+            false => GraphChange::Refused,
+        },
         channel_batches: CHANNEL_BATCHES,
         in_flight_rows_max: IN_FLIGHT_ROWS_MAX,
-        drain: DRAIN,
+        memory: limits,
+        drain: args.drain,
         log: display.log(),
     };
-    let live = Live::default();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let mut stop = Some(stop);
     let shutdown = async {
@@ -98,7 +134,7 @@ async fn job(
             std::future::pending::<()>().await;
         }
     };
-    let mut running = std::pin::pin!(engine::run::run(plan, &registry, &ctx, &live, shutdown));
+    let mut running = std::pin::pin!(engine::run::run(plan, &registry, &ctx, live, shutdown));
     let mut tick = tokio::time::interval(display.every());
     loop {
         tokio::select! {

@@ -21,6 +21,8 @@ fn flowc() -> Command {
     for name in ["NO_COLOR", "COLUMNS", "CLICOLOR_FORCE"] {
         command.env_remove(name);
     }
+    // What a plan takes depends on it.
+    command.env("TOKIO_WORKER_THREADS", "2");
     command
 }
 
@@ -81,6 +83,17 @@ fn the_page_of_nodes_is_fresh() {
 #[test]
 fn the_reference_flow_is_clean() {
     prints(&["check", SHOP], "tests/golden/check-clean.txt");
+}
+
+#[test]
+fn what_the_reference_flow_takes_is_computed() {
+    prints(&["check", SHOP, "--plan"], "tests/golden/check-plan.txt");
+    let (_, err, code) = run(&["check", SHOP, "--plan", "--memory", "10MiB"]);
+    assert_eq!(code, 2);
+    golden("tests/golden/check-plan-too-small.txt", &err);
+    // With budgets that fit, the sum is within what was asked for.
+    let (out, _, code) = run(&["check", SHOP, "--plan", "--memory", "4300MiB"]);
+    assert!(code == 0 && out.contains("at most 4,"), "{out}");
 }
 
 #[test]

@@ -3,12 +3,14 @@
 mod ids;
 mod size;
 
+pub(crate) use size::{batch_bytes, held_bytes};
 pub use size::{row_bytes, rows_bytes};
 
 use crate::ack::Ack;
-use arrow_array::{BooleanArray, RecordBatch};
+use arrow_array::{BooleanArray, RecordBatch, UInt32Array};
 use arrow_select::concat::concat_batches;
 use arrow_select::filter::filter_record_batch;
+use arrow_select::take::take_record_batch;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -174,6 +176,13 @@ impl Rows {
             group: self.group.clone(),
             resumed: self.resumed.clone().filter(|_| rows.start == 0),
         }
+    }
+
+    /// The same rows in buffers of their own: a slice keeps those of the whole.
+    pub(crate) fn copy(self) -> Rows {
+        let rows = u32::try_from(self.len()).expect("rows of one batch");
+        let columns = take_record_batch(&self.columns, &UInt32Array::from_iter_values(0..rows));
+        Rows { columns: columns.expect("rows that are there"), ..self }
     }
 
     /// The rows for which `kept` is true; null counts as false.

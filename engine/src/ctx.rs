@@ -2,6 +2,8 @@
 
 use crate::failpoint::Failpoints;
 use crate::fault::Fault;
+use crate::memory::Limits;
+use crate::run::Behind;
 use crate::summary::Counters;
 use async_trait::async_trait;
 use dsl::plan::{Plan, PlanNode};
@@ -63,6 +65,17 @@ pub trait Checkpoints: Send + Sync {
     async fn store(&self, pairs: Vec<(String, Option<Vec<u8>>)>) -> Result<(), Fault>;
 }
 
+/// What a graph does that the state of earlier runs does not fit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GraphChange {
+    /// It does not run.
+    Refused,
+    /// `--accept-state-change`: it runs, and is the graph from now on.
+    Accepted,
+    /// Nothing is remembered of the graph: for tests that look at what is stored.
+    Unseen,
+}
+
 /// What a whole run gets.
 #[derive(Clone)]
 pub struct Ctx {
@@ -79,10 +92,14 @@ pub struct Ctx {
     /// `--from-start`: file sources forget what they have delivered, and files that are written
     /// from them begin anew.
     pub from_start: bool,
+    /// What a graph does that the state of earlier runs does not fit.
+    pub graph_change: GraphChange,
     /// Batches that a channel holds at most.
     pub channel_batches: usize,
     /// Source rows in flight at most, for each source.
     pub in_flight_rows_max: u64,
+    /// Budgets in bytes.
+    pub memory: Limits,
     /// How long a drain may take before what is in flight counts as undelivered.
     pub drain: Duration,
     /// Takes one line of a `log` node or one notice of a node (`file.read` begins anew, …), without
@@ -104,4 +121,6 @@ pub struct NodeCtx {
     /// For a source with `fed_by`: becomes true when all of them have ended. Stays false for a
     /// source that nothing in this run feeds.
     pub feeders_ended: tokio::sync::watch::Receiver<bool>,
+    /// The sinks behind this node.
+    pub behind: Behind,
 }

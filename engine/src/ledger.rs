@@ -12,9 +12,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// A position is committed at the latest when this many rows before it are settled …
-pub(crate) const COMMIT_ROWS: u64 = 10_000;
+pub const COMMIT_ROWS: u64 = 10_000;
 /// … or this long after the last commit.
-pub(crate) const COMMIT_AFTER: Duration = Duration::from_secs(1);
+pub const COMMIT_AFTER: Duration = Duration::from_secs(1);
 
 /// The reads of one source.
 #[derive(Debug, Default)]

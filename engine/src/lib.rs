@@ -11,6 +11,7 @@ pub mod expr;
 pub mod failpoint;
 pub mod fault;
 mod ledger;
+pub mod memory;
 pub mod node;
 pub mod registry;
 pub mod retry;

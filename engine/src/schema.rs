@@ -50,6 +50,16 @@ pub fn data_type(ty: &Ty) -> DataType {
     }
 }
 
+/// Bytes of a value in a column, beside its text and the items of its list or map.
+pub fn widths(ty: &DataType) -> u64 {
+    match ty {
+        DataType::Struct(fields) => fields.iter().map(|field| widths(field.data_type())).sum(),
+        DataType::Binary | DataType::Utf8 | DataType::List(_) | DataType::Map(_, _) => 5,
+        DataType::Boolean => 1,
+        other => other.primitive_width().unwrap_or(0) as u64 + 1,
+    }
+}
+
 fn record_fields(record: &RecordTy) -> Vec<Field> {
     assert!(record.dynamic.is_none(), "the checker keeps dynamic records off edges");
     record.fields.iter().map(|each| field(&each.name, &each.ty)).collect()

@@ -26,10 +26,12 @@ pub use clock::ManualClock;
 pub use stores::MemoryCheckpoints;
 
 use crate::batch::{PAYLOAD, Partition, Resume, RowIds, Rows};
-use crate::ctx::{Ctx, NodeCtx, SystemClock};
+use crate::ctx::{Ctx, GraphChange, NodeCtx, SystemClock};
 use crate::fault::{Fault, RowFault};
+use crate::memory::Limits;
 use crate::node::{Output, Sink, Source, Transform};
 use crate::registry::Open;
+use crate::run::Behind;
 use crate::summary::Counters;
 use arrow_array::cast::AsArray;
 use arrow_array::{ArrayRef, BinaryArray, RecordBatch};
@@ -90,8 +92,10 @@ pub fn ctx() -> Ctx {
         seed: 1,
         keep_running: false,
         from_start: false,
+        graph_change: GraphChange::Unseen,
         channel_batches: 2,
         in_flight_rows_max: 100_000,
+        memory: Limits::default(),
         drain: Duration::from_secs(25),
         log: Arc::new(|_| ()),
     }
@@ -137,6 +141,7 @@ pub fn node_ctx_in(ctx: &Ctx, plan: &Arc<Plan>, node: NodeIndex) -> NodeCtx {
         node: plan.graph[node].clone(),
         counters: Counters::default(),
         feeders_ended,
+        behind: Behind::default(),
     }
 }
 

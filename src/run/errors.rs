@@ -1,10 +1,11 @@
 //! Why a run did not end well: what is wrong, where, what to do; and the exit code.
 
 use crate::exit::{Exit, advice, message};
-use crate::render::Style;
+use crate::render::{Style, thousands};
 use dsl::plan::Plan;
 use dsl::span::SourceMap;
-use engine::run::RunError;
+use engine::run::{RunError, StateChange};
+use std::collections::BTreeSet;
 
 /// The exit code of a run.
 pub fn exit(errors: &[RunError]) -> Exit {
@@ -41,11 +42,42 @@ pub fn text(error: &RunError, plan: &Plan, files: &SourceMap, style: Style) -> S
                         incomplete";
             message(&what, Some(help), style)
         }
-        RunError::Undelivered { .. } => {
-            // Their number is one of reads, of a file's pieces, say: no number of records.
-            let what = "stopped before all that was read is stored";
-            message(what, Some("the next run reads it again; nothing is lost"), style)
+        RunError::State { fault } => {
+            let what = format!("the state of the run cannot be kept: {}", fault.message);
+            message(&what, Some(&advice(fault)), style)
         }
+        RunError::StateChanged { changes } => changed(changes, style),
+        RunError::Undelivered { rows } => {
+            let what = undelivered("stopped before all that was read was stored", *rows);
+            message(&what, Some(AGAIN), style)
+        }
+    }
+}
+
+/// What has changed in each flow, what it means, and what to do.
+fn changed(changes: &[StateChange], style: Style) -> String {
+    let flows: BTreeSet<String> =
+        changes.iter().map(|change| format!("`{}`", change.flow)).collect();
+    let flows = flows.into_iter().collect::<Vec<_>>().join(", ");
+    let mut what = format!("the state of earlier runs does not fit the graph of {flows} any more");
+    for StateChange { what: changed, means, .. } in changes {
+        what.push_str(&format!("\n  - {changed}:\n    {means}"));
+    }
+    let help = "nothing was started. Undo the change and let a run end, so that nothing is in \
+                flight; or take it as it is with `--accept-state-change`";
+    message(&what, Some(help), style)
+}
+
+/// What to do about rows that are not stored.
+pub const AGAIN: &str = "run it again: it reads them again, and nothing is lost";
+
+/// How the run has stopped, and how many rows that its sources have read are not settled. Of a
+/// file that no decoder has taken apart yet, each piece counts as one.
+pub fn undelivered(stopped: &str, rows: u64) -> String {
+    match rows {
+        0 => format!("{stopped}; no row was in flight"),
+        1 => format!("{stopped}; 1 row that was read will be read again"),
+        _ => format!("{stopped}; {} rows that were read will be read again", thousands(rows)),
     }
 }
 

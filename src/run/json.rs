@@ -53,5 +53,12 @@ fn error(error: &RunError) -> Value {
             "kind": "balance", "node": node, "message": equation,
         }),
         RunError::Undelivered { rows } => json!({ "kind": "undelivered", "rows": rows }),
+        RunError::State { fault } => json!({
+            "kind": "state", "code": fault.code, "message": fault.message,
+        }),
+        RunError::StateChanged { changes } => {
+            let whats: Vec<&str> = changes.iter().map(|change| change.what.as_str()).collect();
+            json!({ "kind": "state_changed", "changes": whats })
+        }
     }
 }

@@ -6,6 +6,7 @@ pub mod failpoints;
 pub mod http;
 pub mod json;
 mod level;
+pub mod memory;
 pub mod nodes;
 pub mod outside;
 pub mod registry;

@@ -1,9 +1,10 @@
 //! How many bytes rows hold: the same for a row, whatever batch it travels in.
 
-use super::Rows;
+use super::{Rows, Run};
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef};
+use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::DataType;
+use std::ops::Range;
 
 /// The bytes of each row's values: the length of texts and bytes, the width of other types, nothing
 /// for null; lists, maps and records the sum of their parts.
@@ -29,6 +30,47 @@ pub fn rows_bytes(rows: &Rows) -> u64 {
         }
     };
     rows.columns.columns().iter().map(column_bytes).sum()
+}
+
+/// Bytes that rows take in memory, about: values, offsets and null flags of these rows alone, also
+/// where they share buffers with others. Looks at columns, not at rows.
+pub(crate) fn held_bytes(rows: &Rows) -> u64 {
+    batch_bytes(&rows.columns) + (rows.ids.runs.len() * size_of::<Run>()) as u64
+}
+
+/// The same, without the ids.
+pub(crate) fn batch_bytes(columns: &RecordBatch) -> u64 {
+    columns.columns().iter().map(|column| array_bytes(column, 0..column.len())).sum()
+}
+
+fn array_bytes(column: &dyn Array, rows: Range<usize>) -> u64 {
+    let len = rows.len() as u64;
+    let flags = if column.null_count() > 0 { len.div_ceil(8) } else { 0 };
+    let span = |offsets: &[i32]| offsets[rows.start] as usize..offsets[rows.end] as usize;
+    let offsets_bytes = (len + 1) * 4;
+    flags
+        + match column.data_type() {
+            DataType::Binary => {
+                span(column.as_binary::<i32>().value_offsets()).len() as u64 + offsets_bytes
+            }
+            DataType::Utf8 => {
+                span(column.as_string::<i32>().value_offsets()).len() as u64 + offsets_bytes
+            }
+            DataType::Struct(_) => {
+                let fields = column.as_struct().columns().iter();
+                fields.map(|field| array_bytes(field, rows.clone())).sum()
+            }
+            DataType::List(_) => {
+                let list = column.as_list::<i32>();
+                array_bytes(list.values(), span(list.value_offsets())) + offsets_bytes
+            }
+            DataType::Map(_, _) => {
+                let map = column.as_map();
+                array_bytes(map.entries(), span(map.value_offsets())) + offsets_bytes
+            }
+            DataType::Boolean => len.div_ceil(8),
+            other => other.primitive_width().unwrap_or(0) as u64 * len,
+        }
 }
 
 fn quick_bytes(column: &ArrayRef) -> Option<u64> {
@@ -97,7 +139,7 @@ mod tests {
     use crate::testing;
     use arrow_array::builder::{MapBuilder, StringBuilder};
     use arrow_array::types::Int32Type;
-    use arrow_array::{ListArray, RecordBatch, StringArray};
+    use arrow_array::{ListArray, StringArray};
     use std::sync::Arc;
 
     fn rows(columns: Vec<(&str, ArrayRef)>) -> Rows {
@@ -121,6 +163,10 @@ mod tests {
             map.append(true).expect("as many keys as values");
         }
         let rows = rows(vec![("t", text), ("l", list), ("m", Arc::new(map.finish()))]);
+        // Values, offsets and the flags of the columns that have nulls.
+        assert_eq!(batch_bytes(&rows.columns), (3 + 16 + 1) + (8 + 16 + 1) + (3 + 3 + 32 + 16));
+        let part: u64 = (0..3).map(|row| batch_bytes(&rows.slice(row..row + 1).columns)).sum();
+        assert!(part <= batch_bytes(&rows.columns) + 3 * 24, "only its own rows count");
         assert_eq!(row_bytes(&rows), [2 + 8 + 3, 1, 1 + 2]);
         assert_eq!(rows_bytes(&rows), 17);
         for start in 0..3 {

@@ -12,6 +12,7 @@ use arrow_array::cast::AsArray;
 use arrow_schema::DataType;
 use futures::StreamExt;
 use futures::stream::FuturesOrdered;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
@@ -49,14 +50,20 @@ pub(crate) struct Crew {
     steps: usize,
     begins_in_order: bool,
     jobs_max: usize,
+    /// Bytes that jobs may have been given before one more begins.
+    bytes_max: u64,
     /// Replicas of these steps that no job uses.
     idle: Vec<Vec<Step>>,
     under_way: FuturesOrdered<JoinHandle<(Vec<Step>, Worked)>>,
+    /// Bytes that each job was given, the oldest first.
+    given: VecDeque<u64>,
+    bytes: u64,
 }
 
 impl Crew {
-    /// For the chain of these steps: as many jobs as there are threads to work them.
-    pub fn new(steps: &[Step]) -> Crew {
+    /// For the chain of these steps: as many jobs as there are threads to work them, while what
+    /// they were given is less than `bytes_max`.
+    pub fn new(steps: &[Step], bytes_max: u64) -> Crew {
         let threads = Handle::current().metrics().num_workers();
         let begins_in_order = steps[0].another().is_none();
         let first = usize::from(begins_in_order);
@@ -65,8 +72,11 @@ impl Crew {
             steps: if threads > 1 { first + parallel } else { 0 },
             begins_in_order,
             jobs_max: threads + 1,
+            bytes_max,
             idle: Vec::new(),
             under_way: FuturesOrdered::new(),
+            given: VecDeque::new(),
+            bytes: 0,
         }
     }
 
@@ -82,7 +92,7 @@ impl Crew {
 
     /// One more job may begin.
     pub fn has_room(&self) -> bool {
-        self.under_way.len() < self.jobs_max
+        self.under_way.len() < self.jobs_max && self.bytes < self.bytes_max
     }
 
     /// A batch is worth a job, or must wait for the jobs before it.
@@ -90,8 +100,10 @@ impl Crew {
         self.steps > 0 && (!self.under_way.is_empty() || is_large(batch))
     }
 
-    /// Begins a job, with replicas of the chain's `steps`.
-    pub fn start(&mut self, steps: &[Step], job: Job) {
+    /// Begins a job on so many bytes, with replicas of the chain's `steps`.
+    pub fn start(&mut self, steps: &[Step], job: Job, bytes: u64) {
+        self.given.push_back(bytes);
+        self.bytes += bytes;
         let mut replicas = self.idle.pop().unwrap_or_else(|| self.replicas(steps));
         self.under_way.push_back(tokio::spawn(async move {
             let worked = match job {
@@ -108,6 +120,7 @@ impl Crew {
     /// The end of the oldest job; `None` where there is none. Cancel-safe.
     pub async fn done(&mut self) -> Option<Worked> {
         let ended = self.under_way.next().await?;
+        self.bytes -= self.given.pop_front().unwrap_or(0);
         Some(match ended {
             Ok((replicas, worked)) => {
                 self.idle.push(replicas);

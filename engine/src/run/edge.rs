@@ -3,7 +3,8 @@
 use super::node::{Count, Node};
 use super::shed::Shed;
 use crate::ack::Ack;
-use crate::batch::{Batch, Partition, RowIds, Rows};
+use crate::batch::{Batch, Partition, RowIds, Rows, held_bytes};
+use crate::memory::{Budget, Held};
 use dsl::plan::Port;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,6 +24,8 @@ pub(crate) struct Edge {
     pub sent: Count,
     /// Rows received, counted by the receiver.
     pub received: Count,
+    /// Bytes that may wait in the channel.
+    pub budget: Budget,
 }
 
 /// What travels in a channel.
@@ -30,6 +33,8 @@ pub(crate) struct Edge {
 pub(crate) struct Item {
     edge: Arc<Edge>,
     batch: Batch,
+    /// Given back when the batch is received.
+    held: Held,
 }
 
 /// One port of a node, and where it goes.
@@ -53,15 +58,18 @@ pub(crate) enum Target {
 }
 
 impl Target {
-    /// Sends into a channel. Where the receiver is gone, the batch is dropped and so fails: its
-    /// run is ending.
+    /// Sends into a channel, when the edge has room for its bytes. Where the receiver is gone, the
+    /// batch is dropped and so fails: its run is ending.
     pub async fn send(&self, batch: Batch) {
         let rows = batch.rows.len() as u64;
         let (edge, channel) = match self {
             Target::Channel(edge, channel) => (edge, channel),
             Target::Shed(edge, channel, shed) => {
                 let batch = shed.let_go(batch);
-                match channel.try_send(Item { edge: edge.clone(), batch }) {
+                let Some(held) = edge.budget.try_take(held_bytes(&batch.rows)) else {
+                    return shed.drop_rows(edge, rows);
+                };
+                match channel.try_send(Item { edge: edge.clone(), batch, held }) {
                     Ok(()) => edge.sent.add(rows),
                     Err(TrySendError::Full(_)) => shed.drop_rows(edge, rows),
                     Err(TrySendError::Closed(_)) => {}
@@ -70,7 +78,9 @@ impl Target {
             }
             Target::Step(..) => unreachable!("a step is called"),
         };
-        if channel.send(Item { edge: edge.clone(), batch }).await.is_ok() {
+        // The bytes first: who waits for them keeps no other edge from the channel.
+        let held = edge.budget.take(held_bytes(&batch.rows)).await;
+        if channel.send(Item { edge: edge.clone(), batch, held }).await.is_ok() {
             edge.sent.add(rows);
         }
     }
@@ -107,13 +117,18 @@ impl Inlet {
     /// The next batch; `None` when all senders are gone. Cancel-safe.
     pub async fn recv(&mut self) -> Option<Batch> {
         let item = self.channel.recv().await?;
-        Some(self.lanes.received(&item.edge, item.batch))
+        Some(self.received(item))
     }
 
     /// A batch that waits already.
     pub fn try_recv(&mut self) -> Option<Batch> {
         let item = self.channel.try_recv().ok()?;
-        Some(self.lanes.received(&item.edge, item.batch))
+        Some(self.received(item))
+    }
+
+    fn received(&mut self, item: Item) -> Batch {
+        drop(item.held);
+        self.lanes.received(&item.edge, item.batch)
     }
 }
 

@@ -3,6 +3,7 @@
 use super::node::Node;
 use crate::ctx::Clock;
 use crate::summary::Summary;
+use dsl::spec::NodeKind;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -28,6 +29,18 @@ impl Live {
             elapsed: Duration::from_nanos(elapsed as u64),
             nodes: nodes.iter().map(|node| node.summary()).collect(),
         }
+    }
+
+    /// Rows that sources have read and that are not settled now: the next run reads them again if
+    /// this one ends here.
+    pub fn in_flight_rows(&self) -> u64 {
+        let nodes = self.board().as_ref().map(|board| board.nodes.clone());
+        let nodes = nodes.iter().flat_map(|nodes| nodes.iter());
+        let rows = nodes.filter(|node| node.kind == NodeKind::Source).map(|node| {
+            let read = node.meter.rows_in.get();
+            read.saturating_sub(node.meter.settled.get())
+        });
+        rows.sum()
     }
 
     pub(crate) fn begin(&self, nodes: &[Arc<Node>], clock: &Arc<dyn Clock>) {

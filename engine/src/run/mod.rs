@@ -6,10 +6,12 @@
 
 pub(crate) mod balance;
 mod batcher;
+mod behind;
 mod crew;
 mod edge;
 mod errors;
 mod feeders;
+mod guard;
 mod live;
 mod node;
 mod open;
@@ -24,6 +26,9 @@ mod transform;
 mod watch;
 mod wiring;
 
+pub(crate) use batcher::options as batch_options;
+pub use behind::Behind;
+pub use guard::StateChange;
 pub use live::Live;
 
 /// By the number of the edge, what the rows of each edge of a plan are told apart by where several
@@ -34,6 +39,7 @@ pub fn lanes(plan: &Plan) -> std::collections::BTreeMap<usize, String> {
 
 use crate::ctx::Ctx;
 use crate::fault::Fault;
+use crate::memory::Budgets;
 use crate::registry::Registry;
 use crate::summary::Summary;
 use dsl::plan::Plan;
@@ -77,6 +83,16 @@ pub enum RunError {
         /// The sum that does not hold.
         equation: String,
     },
+    /// What earlier runs have left does not fit the graph: nothing was opened.
+    StateChanged {
+        /// What has changed.
+        changes: Vec<StateChange>,
+    },
+    /// What earlier runs have left cannot be read or written.
+    State {
+        /// Why.
+        fault: Fault,
+    },
     /// The drain ended with rows in flight: exit 75; they are sent again by the next run.
     Undelivered {
         /// Source rows that are not settled.
@@ -94,9 +110,13 @@ pub async fn run(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Report {
     let plan = Arc::new(plan);
-    let wiring = Wiring::new(&plan, ctx);
+    let budgets = Budgets::new(&plan, ctx.memory);
+    let wiring = Wiring::new(&plan, ctx, &budgets);
     let (nodes, edges) = (wiring.nodes.clone(), wiring.edges.clone());
     live.begin(&nodes, &ctx.clock);
+    if let Err(error) = guard::check(&plan, &edges, registry, ctx).await {
+        return Report { summary: live.snapshot(), errors: vec![error] };
+    }
     let control = Arc::new(Control::new());
     let opener = Opener {
         plan: plan.clone(),
@@ -106,10 +126,14 @@ pub async fn run(
         feeders: Arc::new(Feeders::new(&plan, ctx.keep_running)),
         logs: Arc::new(open::logs(&plan, ctx)),
         nodes: nodes.clone(),
+        budgets,
     };
     let mut errors = match opener.open(wiring).await {
         Err(errors) => errors,
         Ok(drivers) => {
+            if let Err(fault) = guard::remember(&plan, &edges, registry, ctx).await {
+                control.push(RunError::State { fault });
+            }
             let undelivered = supervise(drivers, ctx, &control, shutdown).await;
             let mut errors = control.take_errors();
             if errors.is_empty() && undelivered == 0 {

@@ -24,6 +24,7 @@ impl Count {
     }
 }
 
+/// A node.
 #[derive(Debug)]
 pub(crate) struct Node {
     pub index: NodeIndex,

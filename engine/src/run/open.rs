@@ -1,6 +1,5 @@
 //! Opens the nodes of a plan and makes the driver of each task.
 
-use super::RunError;
 use super::batcher::{self, Batcher, CutLog};
 use super::edge::Outlet;
 use super::feeders::Feeders;
@@ -11,10 +10,12 @@ use super::source::{Done, Settling, SourceDriver};
 use super::step::{Site, Step};
 use super::transform::Chain;
 use super::wiring::{Task, Wiring, is_batch};
+use super::{Behind, RunError};
 use crate::ack::SourceFacts;
 use crate::batch::Rows;
 use crate::ctx::{Ctx, NodeCtx};
 use crate::fault::Fault;
+use crate::memory::Budgets;
 use crate::node::{Sink, SinkLimits, Source, Transform, Written};
 use crate::registry::{Open, Registry};
 use async_trait::async_trait;
@@ -37,6 +38,7 @@ pub(crate) struct Opener<'a> {
     pub feeders: Arc<Feeders>,
     pub logs: Arc<BTreeMap<usize, Arc<CutLog>>>,
     pub nodes: Vec<Arc<Node>>,
+    pub budgets: Budgets,
 }
 
 /// The drivers of a run, ready to be spawned.
@@ -116,6 +118,7 @@ impl Opener<'_> {
             limits,
             wait,
             any_order: batcher::any_order(&self.plan.graph[nodes[0]]),
+            bytes_max: self.budgets.batch(nodes[0]),
             inlet: inlet.expect("only sources have none"),
             out: out.expect("the checker leaves no output unconnected"),
             log: self.logs[&nodes[0].index()].clone(),
@@ -135,7 +138,8 @@ impl Opener<'_> {
             steps.push(Step::new(Arc::new(site), transform));
         }
         let inlet = inlet.expect("only sources have none");
-        Ok(Chain { inlet, steps, control: self.control.clone() })
+        let bytes_max = self.ctx.memory.edge_bytes;
+        Ok(Chain { inlet, steps, bytes_max, control: self.control.clone() })
     }
 
     /// `None` = what arrives is sent as it is.
@@ -199,6 +203,7 @@ impl Opener<'_> {
             done: Done::new(node.clone(), ports.remove(&Port::Done)),
             settling: Settling::new(self.logs.clone(), undelivered.clone(), seed),
             fed: self.feeders.watch(&self.plan, index),
+            bytes_max: self.budgets.source(index),
             ctx: self.ctx.clone(),
             control: self.control.clone(),
         };
@@ -214,6 +219,7 @@ impl Opener<'_> {
             node: self.plan.graph[node].clone(),
             counters: self.nodes[node.index()].counters.clone(),
             feeders_ended: self.feeders.told(node),
+            behind: Behind::of(&self.plan, &self.nodes, node),
         }
     }
 

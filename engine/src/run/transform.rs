@@ -8,13 +8,15 @@ use super::crew::{Crew, Job, Work, Worked, sends, work};
 use super::edge::{Inlet, Target};
 use super::shutdown::{Control, Stage};
 use super::step::{Begun, Step, Stop};
-use crate::batch::Batch;
+use crate::batch::{Batch, held_bytes};
 use std::sync::Arc;
 
 pub(crate) struct Chain {
     pub inlet: Inlet,
     /// In the order of the chain; the first one is fed by the inlet.
     pub steps: Vec<Step>,
+    /// Bytes that the batches at work may have, all together; one batch may have more.
+    pub bytes_max: u64,
     pub control: Arc<Control>,
 }
 
@@ -31,7 +33,7 @@ enum Event {
 impl Chain {
     /// Works until the input has ended or a node of the chain has failed.
     pub async fn drive(mut self) {
-        let mut crew = Crew::new(&self.steps);
+        let mut crew = Crew::new(&self.steps, self.bytes_max);
         if let Err(stopped) = self.all(&mut crew).await {
             self.fail(stopped);
         }
@@ -66,6 +68,7 @@ impl Chain {
 
     /// Does what must be done in order, and gives the rest to the crew.
     async fn hand_over(&mut self, crew: &mut Crew, batch: Batch) -> Result<(), Stopped> {
+        let bytes = held_bytes(&batch.rows);
         let job = match crew.begins_in_order() {
             false => Job::Work(vec![Work::Apply { step: 0, batch }]),
             true => match self.steps[0].begin(batch).map_err(|stop| (0, stop))? {
@@ -79,7 +82,7 @@ impl Chain {
                 Begun::Over(outgoing) => Job::Work(sends(0, outgoing)),
             },
         };
-        crew.start(&self.steps, job);
+        crew.start(&self.steps, job, bytes);
         Ok(())
     }
 

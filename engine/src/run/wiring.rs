@@ -4,6 +4,7 @@ use super::edge::{Edge, Inlet, Item, Outlet, Target};
 use super::node::{Count, Node};
 use super::shed::{Shed, is_shed};
 use crate::ctx::Ctx;
+use crate::memory::{Budget, Budgets};
 use dsl::plan::{Plan, Port};
 use dsl::spec::NodeKind;
 use petgraph::Direction::{Incoming, Outgoing};
@@ -38,10 +39,10 @@ pub(crate) fn is_batch(plan: &Plan, node: NodeIndex) -> bool {
 
 impl Wiring {
     /// Of `ctx` it takes how many batches a channel holds, the clock and the log.
-    pub fn new(plan: &Plan, ctx: &Ctx) -> Wiring {
+    pub fn new(plan: &Plan, ctx: &Ctx, budgets: &Budgets) -> Wiring {
         let nodes: Vec<Arc<Node>> = Node::all(plan).into_iter().map(Arc::new).collect();
         let edges: Vec<Arc<Edge>> =
-            plan.graph.edge_indices().map(|e| edge(plan, &nodes, e)).collect();
+            plan.graph.edge_indices().map(|e| edge(plan, &nodes, e, budgets)).collect();
         let chains = chains(plan);
         let mut channels = BTreeMap::new();
         for chain in &chains {
@@ -63,13 +64,14 @@ impl Wiring {
     }
 }
 
-fn edge(plan: &Plan, nodes: &[Arc<Node>], edge: EdgeIndex) -> Arc<Edge> {
+fn edge(plan: &Plan, nodes: &[Arc<Node>], edge: EdgeIndex, budgets: &Budgets) -> Arc<Edge> {
     let (from, to) = plan.graph.edge_endpoints(edge).expect("an edge of the plan");
     let lane = lane(plan, edge, to);
     let (from, to) = (nodes[from.index()].clone(), nodes[to.index()].clone());
     let port = plan.graph[edge].port.clone();
     let (sent, received) = (Count::default(), Count::default());
-    Arc::new(Edge { from, to, port, lane, sent, received })
+    let budget = Budget::new(budgets.edge(edge));
+    Arc::new(Edge { from, to, port, lane, sent, received, budget })
 }
 
 /// By the number of the edge, what its rows are told apart by; see [`dsl::plan::Replay::lanes`].

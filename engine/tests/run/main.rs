@@ -9,6 +9,7 @@ mod ends;
 mod fans;
 mod faults;
 mod law;
+mod memory;
 mod outages;
 mod sheds;
 mod sinks;

@@ -414,6 +414,11 @@ pub fn errors(report: &Report) -> Vec<String> {
         RunError::ErrorsTarget { flow, fault } => format!("errors of {flow} {}", fault.code),
         RunError::Balance { node, equation } => format!("balance {node}: {equation}"),
         RunError::Undelivered { rows } => format!("undelivered {rows}"),
+        RunError::State { fault } => format!("state {}", fault.code),
+        RunError::StateChanged { changes } => {
+            let whats: Vec<&str> = changes.iter().map(|change| change.what.as_str()).collect();
+            format!("changed: {}", whats.join("; "))
+        }
     };
     report.errors.iter().map(short).collect()
 }

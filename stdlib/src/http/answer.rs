@@ -69,6 +69,11 @@ impl Answer {
         Answer { status: StatusCode::ACCEPTED, body, retry_after_s: None, close: false }
     }
 
+    /// Records are taken: 200.
+    pub fn ready() -> Answer {
+        Answer { status: StatusCode::OK, ..Answer::stored(0) }
+    }
+
     /// Some rows are refused for good, the others stored: 400. `refused` is not empty.
     pub fn rows_refused(rows: usize, mut refused: Vec<RefusedRow>) -> Answer {
         let count = refused.len();
@@ -116,7 +121,10 @@ impl Answer {
 
     /// As hyper writes it.
     pub fn into_response(self) -> Response<Full<Bytes>> {
-        let mut text = serde_json::to_vec(&self.body).expect("numbers and texts always serialize");
+        let mut text = match self.status {
+            StatusCode::OK => b"{\"ready\":true}".to_vec(),
+            _ => serde_json::to_vec(&self.body).expect("numbers and texts always serialize"),
+        };
         text.push(b'\n');
         let mut response = Response::new(Full::new(Bytes::from(text)));
         *response.status_mut() = self.status;

@@ -9,6 +9,7 @@ use crate::http::order::Order;
 use crate::http::row_headers::{AFTER, PRODUCER, ROWS};
 use crate::http::row_headers::{parse_after, parse_producer, parse_rows};
 use engine::ctx::Clock;
+use engine::run::Behind;
 use engine::summary::Counters;
 use hyper::body::{Body, Incoming};
 use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, EXPECT, HeaderMap};
@@ -28,6 +29,10 @@ const RECORDS_MAX: usize = 100_000;
 pub struct Gate {
     /// The only path that takes records.
     pub path: String,
+    /// The path that says whether it does now.
+    pub ready: String,
+    /// The sinks that the records go to.
+    pub behind: Behind,
     /// Limits of a body.
     pub limits: BodyLimits,
     /// Where complete requests go.
@@ -52,6 +57,10 @@ impl Gate {
     /// Answers one request. A client that goes away does not cancel what was handed over.
     pub async fn answer(self: &Arc<Gate>, request: Request<Incoming>) -> Answer {
         let (head, mut body) = request.into_parts();
+        let asks = head.method == Method::GET || head.method == Method::HEAD;
+        if asks && head.uri.path() == self.ready {
+            return self.readiness();
+        }
         let read = match self.check(&head, body.size_hint().exact()) {
             Ok(checked) => self.read(checked, &mut body).await,
             Err(answer) => Err(answer),
@@ -69,6 +78,23 @@ impl Gate {
             });
         }
         answer
+    }
+
+    /// Whether records would be taken now.
+    fn readiness(&self) -> Answer {
+        if self.stopping.load(Ordering::Acquire) {
+            return stopping();
+        }
+        if self.intake.is_full() {
+            return body::full();
+        }
+        match self.behind.blocked() {
+            Some(sink) => {
+                let message = format!("`{sink}` has stored nothing for some time");
+                Answer::later("blocked", message)
+            }
+            None => Answer::ready(),
+        }
     }
 
     /// Everything that can be said before the body is read.

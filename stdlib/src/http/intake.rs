@@ -112,6 +112,12 @@ impl Intake {
         Some(Place { _permit: permit, bytes_used, bytes_max: self.bytes_max, bytes: 0 })
     }
 
+    /// No further request is taken, or hardly one: less than a tenth of the bytes is free.
+    pub fn is_full(&self) -> bool {
+        let used = self.bytes_used.load(Ordering::Acquire);
+        self.requests.available_permits() == 0 || used > self.bytes_max - self.bytes_max / 10
+    }
+
     /// Hands a request over; gives `false` when the source has stopped.
     pub fn send(&self, posted: Posted) -> bool {
         match self.queue.try_send(posted) {

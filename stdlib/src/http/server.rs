@@ -52,7 +52,7 @@ pub struct Server {
 /// How far the end has come; 0 = not begun.
 #[derive(Clone, Copy, Debug)]
 enum Phase {
-    /// No new connections; requests on open ones are answered 503.
+    /// Requests are answered 503, on new connections too.
     Stopping = 1,
     /// Connections end with the answer they are writing.
     Closing = 2,
@@ -111,7 +111,7 @@ impl Server {
         Server { phase, gate, task: Some(task) }
     }
 
-    /// No new connections; new requests on open ones are answered 503.
+    /// New requests are answered 503, with the end of their connection.
     pub fn stop(&self) {
         self.gate.stopping.store(true, Ordering::Release);
         self.advance(Phase::Stopping);
@@ -150,7 +150,7 @@ async fn accept_all(
     loop {
         tokio::select! {
             biased;
-            () = reached(&phase, Phase::Stopping) => break,
+            () = reached(&phase, Phase::Closing) => break,
             Some(_) = open.join_next() => {}
             accepted = accept(&mut *listener, &slots) => match accepted {
                 Ok((stream, slot)) => {

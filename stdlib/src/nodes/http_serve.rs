@@ -9,6 +9,7 @@ use crate::http::server::{ConnectionLimits, Server};
 use async_trait::async_trait;
 use dsl::spec::*;
 use dsl::ty::Ty;
+use dsl::value::Value;
 use engine::batch::{Partition, Resume};
 use engine::ctx::NodeCtx;
 use engine::fault::Fault;
@@ -47,6 +48,11 @@ row that it sent before and that is not answered yet. A request waits for that r
 is then answered 503. `http.post` sends all three.
 A client that goes away does not cancel the rows that it has sent.
 
+`GET /ready` answers 200 while requests are taken, and 503 while the run is stopping, while
+`requests` or `in_flight` is (nearly) reached, and while a sink behind it has stored nothing for
+some time: for a load balancer. A run that stops answers 503 with `Connection: close` until what it
+has taken is stored, then it closes the port.
+
 Connections are kept alive. Small requests that wait are stored together. It ends when all
 `http.post` nodes of the run that target it have ended; when nothing in the run does, it serves
 until it is told to stop.",
@@ -69,6 +75,13 @@ until it is told to stop.",
             default: Some("\"/\""),
             doc: "The path that takes records.",
             example: "path: \"/orders\"",
+            ..OPTION
+        },
+        OptionSpec {
+            name: "ready",
+            ty: OptionTy::Text,
+            doc: "The path that answers GET: 200 when records are taken, else 503 [`/ready`].",
+            example: "ready: \"/healthz\"",
             ..OPTION
         },
         OptionSpec {
@@ -155,6 +168,9 @@ flow gateway : at_least_once {
     ..BLANK
 };
 
+/// The path of readiness, where the flow names none.
+const READY: &str = "/ready";
+
 /// How a run opens it, on a network.
 pub fn open(net: Arc<dyn Net>) -> Open {
     Open::Source(Box::new(move |ctx| {
@@ -207,6 +223,8 @@ impl HttpServe {
         );
         let gate = Gate {
             path,
+            ready: node.options.get("ready").and_then(Value::as_text).unwrap_or(READY).to_string(),
+            behind: ctx.behind.clone(),
             limits: BodyLimits { bytes_max, idle },
             intake,
             order: Order::default(),

@@ -1,6 +1,7 @@
 //! The law, broken on purpose.
 
 use super::*;
+use crate::memory::Budget;
 use crate::run::node::Count;
 use crate::testing;
 use dsl::plan::PlanEdge;
@@ -32,7 +33,8 @@ fn graph() -> (Vec<Arc<Node>>, Vec<Arc<Edge>>) {
         let (from, to) = ends.unwrap_or_else(|| panic!("an edge"));
         let port = plan.graph[edge].port.clone();
         let (sent, received) = (Count::default(), Count::default());
-        Arc::new(Edge { from: of(from), to: of(to), port, lane: None, sent, received })
+        let budget = Budget::new(1);
+        Arc::new(Edge { from: of(from), to: of(to), port, lane: None, sent, received, budget })
     };
     let edges = plan.graph.edge_indices().map(edge).collect();
     (nodes, edges)

@@ -3,7 +3,7 @@
 use super::cuts::Entry;
 use super::cutter::{Closed, CutLimits, CutRow, Cutter};
 use crate::ack::{Anchor, Verdict};
-use crate::batch::{Batch, Partition, Rows, row_bytes};
+use crate::batch::{Batch, Partition, Rows, held_bytes, row_bytes};
 use crate::fault::Fault;
 use std::sync::Arc;
 
@@ -19,6 +19,8 @@ pub(crate) struct Lane {
     any_order: bool,
     cutter: Cutter,
     parts: Vec<Batch>,
+    /// Bytes of the parts.
+    held_bytes: u64,
     /// When the first row of the open batch came in.
     opened_ns: Option<i64>,
     /// The lowest sequence number that may come next.
@@ -47,8 +49,17 @@ impl Lane {
         let tag = partition.id[..4].iter().map(|byte| format!("{byte:02x}")).collect();
         let cutter = Cutter::new(limits, left.anchor, left.cuts).tagged((!alone).then_some(tag));
         let tracked = origin.is_some_and(|origin| origin.facts.replays);
-        let (parts, opened_ns, next) = (Vec::new(), None, 0);
-        Lane { node, partition, tracked, any_order: false, cutter, parts, opened_ns, next }
+        Lane {
+            node,
+            partition,
+            tracked,
+            any_order: false,
+            cutter,
+            parts: Vec::new(),
+            held_bytes: 0,
+            opened_ns: None,
+            next: 0,
+        }
     }
 
     /// Takes rows in any order, where the node was told so.
@@ -69,6 +80,11 @@ impl Lane {
     /// Since when the clock may count for the open batch.
     pub fn waits_since_ns(&self) -> Option<i64> {
         self.opened_ns.filter(|_| self.any_order || !self.cutter.is_bound())
+    }
+
+    /// Bytes of the open batch.
+    pub fn held_bytes(&self) -> u64 {
+        self.held_bytes
     }
 
     /// Adds rows of the lane's partition.
@@ -100,7 +116,11 @@ impl Lane {
         for (part, closed) in split(batch, pushed.skipped as usize, &ends).into_iter().zip(closed) {
             if !part.rows.is_empty() {
                 self.opened_ns.get_or_insert(now_ns);
-                self.parts.push(part);
+                // A small rest of a batch does not keep all of it in memory.
+                let small = closed.is_none() && part.rows.len() * 2 < len;
+                let rows = if small { part.rows.copy() } else { part.rows };
+                self.held_bytes += held_bytes(&rows);
+                self.parts.push(Batch { rows, ack: part.ack });
             } else {
                 part.ack.settle(Verdict::Settled);
             }
@@ -124,6 +144,7 @@ impl Lane {
 
     fn take(&mut self, closed: Closed) -> Batch {
         self.opened_ns = None;
+        self.held_bytes = 0;
         let mut batch = Batch::concat(std::mem::take(&mut self.parts));
         batch.rows.group = Some(Arc::new(closed.group));
         if self.tracked {

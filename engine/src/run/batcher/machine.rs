@@ -35,6 +35,8 @@ pub(super) enum Event {
     Tick,
     /// A source stands still until some of its rows are settled.
     Stalled,
+    /// The run was told to stop: from now on rows wait for no others.
+    Draining,
     /// No rows come any more. They are `complete` when the source has sent all that it had: else
     /// rows up to an end that an earlier run has recorded may still come in the next run.
     InputEnded { complete: bool },
@@ -64,6 +66,9 @@ pub(super) struct Options {
     pub wait: Option<Duration>,
     /// Rows may come in any order.
     pub any_order: bool,
+    /// Bytes of all open batches at most; above it the largest is closed early, unless an earlier
+    /// run has recorded where it ends.
+    pub bytes_max: u64,
 }
 
 #[derive(Debug)]
@@ -79,6 +84,8 @@ pub(super) struct Machine {
     /// No lane is due before: the wait is the same for all, so what is opened later is due later.
     /// `None` = none is due by itself.
     lanes_ns: Option<i64>,
+    /// Bytes of all open batches.
+    held_bytes: u64,
 }
 
 /// Batches that are closed, whose ends wait to be recorded.
@@ -99,6 +106,7 @@ impl Machine {
             closed: Closed::default(),
             recording: Vec::new(),
             lanes_ns: None,
+            held_bytes: 0,
         }
     }
 
@@ -129,6 +137,10 @@ impl Machine {
             Event::Recorded => outputs.extend(self.recording.drain(..).map(Output::Send)),
             Event::Tick => self.tick(now_ns, outputs),
             Event::Stalled => self.close(i64::MAX, false, outputs),
+            Event::Draining => {
+                self.options.wait = Some(Duration::ZERO);
+                self.close(i64::MAX, false, outputs);
+            }
             Event::InputEnded { complete } => self.close(i64::MAX, complete, outputs),
         }
         if self.lanes_ns.is_none() {
@@ -171,7 +183,9 @@ impl Machine {
         let id = batch.rows.ids.partition.id;
         let Some(lane) = self.lanes.get_mut(&id) else { return Ok(()) };
         let rows = batch.rows.len() as u64;
+        let held_bytes = lane.held_bytes();
         let pushed = lane.push(batch, now_ns)?;
+        self.held_bytes = self.held_bytes - held_bytes + lane.held_bytes();
         outputs.push_back(Output::Took { rows, skipped: pushed.skipped });
         for (end, batch) in pushed.ends.into_iter().zip(pushed.closed) {
             match lane.tracked {
@@ -182,6 +196,7 @@ impl Machine {
         if lane.is_empty() && !lane.tracked {
             self.lanes.remove(&id);
         }
+        self.keep_within(outputs);
         if self.closed.is_full() {
             self.record(outputs);
         } else if !self.closed.batches.is_empty() {
@@ -189,6 +204,26 @@ impl Machine {
             self.closed.due_ns.get_or_insert(due_ns);
         }
         Ok(())
+    }
+
+    /// Closes the largest open batches until the rest is within its budget. Their ends are recorded
+    /// like any other.
+    fn keep_within(&mut self, outputs: &mut VecDeque<Output>) {
+        while self.held_bytes > self.options.bytes_max {
+            let may_close = self.lanes.values_mut().filter(|lane| lane.waits_since_ns().is_some());
+            let Some(lane) = may_close.max_by_key(|lane| lane.held_bytes()) else { return };
+            self.held_bytes -= lane.held_bytes();
+            let (id, tracked) = (lane.partition().id, lane.tracked);
+            if let Some((end, batch)) = lane.close(false) {
+                match tracked {
+                    true => self.closed.push(lane.partition(), end, batch),
+                    false => outputs.push_back(Output::Send(batch)),
+                }
+            }
+            if !tracked {
+                self.lanes.remove(&id);
+            }
+        }
     }
 
     fn tick(&mut self, now_ns: i64, outputs: &mut VecDeque<Output>) {
@@ -207,7 +242,9 @@ impl Machine {
             if now_ns < i64::MAX && deadline(lane, wait).is_none_or(|at| at > now_ns) {
                 continue;
             }
+            let held_bytes = lane.held_bytes();
             if let Some((end, batch)) = lane.close(input_ended) {
+                self.held_bytes -= held_bytes;
                 match lane.tracked {
                     true => self.closed.push(lane.partition(), end, batch),
                     false => outputs.push_back(Output::Send(batch)),

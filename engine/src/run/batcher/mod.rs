@@ -43,6 +43,8 @@ pub(crate) struct Batcher {
     pub wait: Option<Duration>,
     /// Rows may come in any order.
     pub any_order: bool,
+    /// Bytes of all open batches.
+    pub bytes_max: u64,
     pub inlet: Inlet,
     pub out: Outlet,
     pub log: Arc<CutLog>,
@@ -101,11 +103,13 @@ impl Batcher {
     }
 
     async fn work(&mut self) -> Result<(), Fault> {
-        let Batcher { limits, wait, any_order, .. } = *self;
+        let Batcher { limits, wait, any_order, bytes_max, .. } = *self;
         let node = self.node.index.index();
-        let mut machine = Machine::new(Options { node, limits, wait, any_order });
+        let mut machine = Machine::new(Options { node, limits, wait, any_order, bytes_max });
         let mut outputs = VecDeque::new();
         let mut stalls = self.control.stalls();
+        let mut stages = self.control.stages();
+        let mut drains = false;
         let mut wake = Wake::default();
         loop {
             wake.set(machine.wake_ns(), &self.ctx);
@@ -119,6 +123,10 @@ impl Batcher {
                     None => Event::InputEnded { complete: self.control.stage() == Stage::Running },
                 },
                 () = stalls.changed() => Event::Stalled,
+                () = stages.wait_for(|stage| *stage > Stage::Running), if !drains => {
+                    drains = true;
+                    Event::Draining
+                }
             };
             let ended = matches!(event, Event::InputEnded { .. });
             machine.handle(event, self.ctx.clock.now_ns(), &mut outputs)?;

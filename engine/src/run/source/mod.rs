@@ -13,7 +13,7 @@ use super::shutdown::{Control, Stage};
 use super::timer::Timer;
 use super::watch::Receiver;
 use crate::ack::{Ack, Origin, SourceFacts};
-use crate::batch::{Batch, Rows};
+use crate::batch::{Batch, Rows, batch_bytes};
 use crate::ctx::Ctx;
 use crate::fault::Fault;
 use crate::node::{Read, Source, SourceRows};
@@ -39,6 +39,8 @@ pub(crate) struct SourceDriver {
     pub settling: Settling,
     /// True when all that feed it have ended; `None` where nothing in this run does.
     pub fed: Option<watch::Receiver<bool>>,
+    /// Bytes that are read and not settled, at most; one read may always be.
+    pub bytes_max: u64,
     pub ctx: Ctx,
     pub control: Arc<Control>,
 }
@@ -113,7 +115,7 @@ impl SourceDriver {
         let reads = !state.ended
             && !state.sending.is_set()
             && !state.pause.is_set()
-            && self.settling.in_flight_rows() < self.in_flight_rows_max(state);
+            && self.has_room(state);
         let waits = !reads || (!state.broken && self.source.waits_for_settling());
         let stands = !state.ended && !state.sending.is_set() && waits && !state.pause.is_set();
         match stands {
@@ -139,10 +141,14 @@ impl SourceDriver {
         }
     }
 
-    fn in_flight_rows_max(&self, state: &State) -> u64 {
-        let max = self.ctx.in_flight_rows_max;
-        let more = max.div_ceil(STALL_PARTS).saturating_mul(state.stalls.saturating_sub(1));
-        max.saturating_add(more.min(max))
+    /// One more read may be in flight.
+    fn has_room(&self, state: &State) -> bool {
+        let within = |in_flight: u64, max: u64| {
+            let more = max.div_ceil(STALL_PARTS).saturating_mul(state.stalls.saturating_sub(1));
+            in_flight < max.saturating_add(more.min(max))
+        };
+        within(self.settling.in_flight_rows(), self.ctx.in_flight_rows_max)
+            && within(self.settling.in_flight_bytes(), self.bytes_max)
     }
 
     fn handle(&mut self, state: &mut State, event: Event) {
@@ -177,7 +183,7 @@ impl SourceDriver {
         assert_eq!(ids.len() as u64, rows, "one id a row");
         self.node.meter.rows_in.add(rows);
         let named = reply.is_some();
-        let id = self.settling.open(partition, rows, end, reply);
+        let id = self.settling.open(partition, (rows, batch_bytes(&columns)), end, reply);
         let origin = Origin::new(id, &ids, named, self.facts, &self.settling.completions);
         let ack = Ack::of(Arc::new(origin));
         let Some(out) = self.out.clone().filter(|_| rows > 0) else {

@@ -22,6 +22,9 @@ pub(crate) struct Settling {
     ledger: Ledger,
     pub completions: Arc<Completions>,
     replies: BTreeMap<(u32, u64), oneshot::Sender<Outcome>>,
+    /// Bytes of each read in flight.
+    bytes: BTreeMap<(u32, u64), u64>,
+    in_flight_bytes: u64,
     /// By number, the logs of all `batch` nodes of the plan.
     logs: Arc<BTreeMap<usize, Arc<CutLog>>>,
     /// Rows of commits that were taken and are not made.
@@ -50,6 +53,8 @@ impl Settling {
             ledger: Ledger::default(),
             completions: Arc::default(),
             replies: BTreeMap::new(),
+            bytes: BTreeMap::new(),
+            in_flight_bytes: 0,
             logs,
             committing: 0,
             undelivered,
@@ -57,15 +62,17 @@ impl Settling {
         }
     }
 
-    /// Notes a read, and who waits for its outcome.
+    /// Notes a read of so many rows and bytes, and who waits for its outcome.
     pub fn open(
         &mut self,
         partition: u32,
-        rows: u64,
+        (rows, bytes): (u64, u64),
         end: u64,
         reply: Option<oneshot::Sender<Outcome>>,
     ) -> ReadId {
         let id = self.ledger.open(partition, rows, end);
+        self.bytes.insert((id.partition, id.number), bytes);
+        self.in_flight_bytes += bytes;
         if let Some(reply) = reply {
             self.replies.insert((id.partition, id.number), reply);
         }
@@ -93,6 +100,7 @@ impl Settling {
                 }
             }
             let key = (completed.id.partition, completed.id.number);
+            self.in_flight_bytes -= self.bytes.remove(&key).unwrap_or(0);
             if let Some(reply) = self.replies.remove(&key) {
                 // Who asked may be gone; the rows are where they belong all the same.
                 let _ = reply.send(completed.outcome);
@@ -106,6 +114,11 @@ impl Settling {
     /// that is stuck bounds what is kept, and what a crash would send again.
     pub fn in_flight_rows(&self) -> u64 {
         self.ledger.in_flight_rows().max(self.ledger.kept_rows() / KEPT_PARTS)
+    }
+
+    /// Bytes of what was read and has not come back.
+    pub fn in_flight_bytes(&self) -> u64 {
+        self.in_flight_bytes
     }
 
     /// Everything that was read has come back.

@@ -3,6 +3,7 @@
 use super::*;
 use crate::ack::Verdict;
 use crate::batch::{Resume, RowIds};
+use crate::memory::{Budgets, Limits};
 use crate::run::edge::Inlet;
 use crate::run::wiring::Wiring;
 use crate::testing;
@@ -58,7 +59,8 @@ fn driver(source: Endless, control: &Arc<Control>) -> (SourceDriver, Inlet) {
     let from = plan.graph.add_node(from);
     let to = plan.graph.add_node(testing::plan_node("store", NodeKind::Sink, wire, None));
     plan.graph.add_edge(from, to, PlanEdge { port: Port::Out, ty: Ty::Text });
-    let Wiring { tasks, nodes, .. } = Wiring::new(&Arc::new(plan), &testing::ctx());
+    let budgets = Budgets::new(&plan, Limits::default());
+    let Wiring { tasks, nodes, .. } = Wiring::new(&Arc::new(plan), &testing::ctx(), &budgets);
     let (mut outlets, mut inlets) = (Vec::new(), Vec::new());
     for task in tasks {
         outlets.extend(task.outlets.into_iter().flatten());
@@ -73,6 +75,7 @@ fn driver(source: Endless, control: &Arc<Control>) -> (SourceDriver, Inlet) {
         done: Done::new(node, None),
         settling: Settling::new(Arc::new(BTreeMap::new()), Arc::default(), 1),
         fed: None,
+        bytes_max: budgets.source(from),
         ctx: testing::ctx(),
         control: control.clone(),
     };

@@ -128,7 +128,7 @@ impl Shell {
     fn new(random: &mut fastrand::Rng) -> Shell {
         let limits = CutLimits { max: random.u64(1..12), size: random.u64(1..80) };
         let wait = random.bool().then(|| Duration::from_millis(random.u64(0..60)));
-        let options = Options { node: 0, limits, wait, any_order: false };
+        let options = Options { node: 0, limits, wait, any_order: false, bytes_max: u64::MAX };
         let left = |name: &str, random: &mut fastrand::Rng| {
             let anchor = random.u64(0..30);
             let cuts = (0..random.u8(0..4)).map(|_| anchor + random.u64(1..60)).collect();
@@ -282,7 +282,13 @@ fn batches_are_those_of_a_naive_model() {
 fn what_it_holds_fails_when_it_is_dropped() {
     let completions = Arc::<Completions>::default();
     let limits = CutLimits { max: 1, size: 1 };
-    let mut machine = Machine::new(Options { node: 0, limits, wait: None, any_order: false });
+    let mut machine = Machine::new(Options {
+        node: 0,
+        limits,
+        wait: None,
+        any_order: false,
+        bytes_max: u64::MAX,
+    });
     let mut outputs = VecDeque::new();
     let batch = tracked(rows("a", 0, &[1]), ReadId { partition: 0, number: 0 }, &completions);
     assert!(machine.handle(Event::Rows(batch), 0, &mut outputs).is_ok());

@@ -42,7 +42,8 @@ impl Process<'_> {
         let mut random = fastrand::Rng::with_seed(seed);
         let limits = CutLimits { max: random.u64(3..15), size: random.u64(20..60) };
         let wait = Some(Duration::from_millis(random.u64(5..50)));
-        let machine = Machine::new(Options { node: 4, limits, wait, any_order: false });
+        let machine =
+            Machine::new(Options { node: 4, limits, wait, any_order: false, bytes_max: u64::MAX });
         Process {
             random,
             next: disk.positions,
