@@ -126,6 +126,8 @@ impl<'a> Runs<'a> {
             from_start: false,
             channel_batches: 4,
             in_flight_rows_max: 262_144,
+            memory: engine::memory::Limits::default(),
+            graph_change: engine::ctx::GraphChange::Unseen,
             drain: Duration::from_secs(30),
             log: display.log(),
         }
