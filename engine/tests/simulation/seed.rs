@@ -220,6 +220,10 @@ impl Seed {
                 RunError::Undelivered { .. } => continue,
                 RunError::Node { node, fault } => (node, fault),
                 RunError::ErrorsTarget { flow, fault } => (flow, fault),
+                RunError::State { fault } => (&"state".to_owned(), fault),
+                RunError::StateChanged { .. } => {
+                    return self.truth.violated("it does not know its own state".into());
+                }
             };
             self.world.event(&fault.code, &[]);
             self.world.count("failed run");

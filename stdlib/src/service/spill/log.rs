@@ -348,9 +348,12 @@ fn frame(
         producer,
         ranges: ranges.to_vec(),
     };
-    let all = [0..rows.len()];
+    let all = 0..rows.len();
     let mut bytes = Vec::with_capacity(payload.len() + rows.len() * 6 + 1024);
-    header.write(&Source { payloads: &payloads, keys: None, rows: &all }, &mut bytes);
+    header.write(
+        &Source { payloads: &payloads, keys: None, rows: std::slice::from_ref(&all) },
+        &mut bytes,
+    );
     Ok(bytes)
 }
 
