@@ -285,6 +285,8 @@ fn told(error: &RunError) -> Option<String> {
     match error {
         RunError::Node { node, fault } => Some(format!("{node}: {fault}")),
         RunError::ErrorsTarget { flow, fault } => Some(format!("errors of {flow}: {fault}")),
+        RunError::State { fault } => Some(format!("the state of earlier lives: {fault}")),
+        RunError::StateChanged { .. } => Some("a life does not know the state before it".into()),
         RunError::Balance { .. } => None,
         RunError::Undelivered { .. } => None,
     }
