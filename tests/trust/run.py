@@ -15,7 +15,8 @@ table says it. --json keeps what was found (default: target/trust.json), --write
 docs/guarantees.md. PROGRAM is a built flowc with the front beside it (default: those of
 target/release, else target/debug): `cargo build --release --bins -p flowc -p awsfront`.
 
-Exit code: 0 nothing was lost and nothing else was wrong, 1 something was, 2 an argument is wrong.
+Exit code: 0 nothing was lost and nothing else was wrong, 1 something was (with --long or
+--write-docs also: an experiment could not run here), 2 an argument is wrong.
 """
 
 import argparse
@@ -131,9 +132,11 @@ def simulated(last):
             "same_trace_twice": int(twice), "rows": int(rows)}
 
 
-def wrong(found):
+def wrong(found, must_run):
+    """Whether something is wrong; what did not run is, where it `must_run`."""
     bad = any(found.get(name) for name in (*COUNTS, *BAD))
-    return bool(found["code"] or found.get("problem") or bad)
+    ran = "skipped" not in found and found.get("trials")
+    return bool(found["code"] or found.get("problem") or bad or (must_run and not ran))
 
 
 def bound(found):
@@ -232,7 +235,8 @@ def main():
     print(table(all_found))
     if options.write_docs:
         write_docs(all_found)
-    bad = [found["experiment"] for found in all_found if wrong(found)]
+    must_run = options.long or options.write_docs
+    bad = [found["experiment"] for found in all_found if wrong(found, must_run)]
     if missing := [found["experiment"] for found in all_found if "skipped" in found]:
         print(f"not measured: {', '.join(missing)}")
     print(f"WRONG: {', '.join(bad)}" if bad else "OK")
