@@ -107,10 +107,13 @@ async fn job(
     let mut signals = signals
         .map_err(|error| Stop::said(Exit::Failed, format!("cannot listen to signals: {error}")))?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let opened = service::open(&plan, clock.clone()).await.map_err(|error| fault(&error))?;
+    let failpoints = failpoints::armed(&args.failpoints)?;
+    let opened = service::open(&plan, clock.clone(), failpoints.clone())
+        .await
+        .map_err(|error| fault(&error))?;
     let registry: Registry = stdlib::registry::registry(opened.services.clone());
     let ctx = Ctx {
-        failpoints: failpoints::armed(&args.failpoints)?,
+        failpoints,
         seed: clock.now_ns().unsigned_abs(),
         clock,
         checkpoints: opened.checkpoints.clone(),

@@ -24,7 +24,7 @@ const RECORD_BYTES: usize = 200;
 fn open(dir: &Path) -> LocalStreams {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let plan = StreamPlan { name: NAME.into(), shards: 1, service: Service::Kinesis };
-    LocalStreams::open(dir, vec![plan], &clock).expect("an empty directory")
+    LocalStreams::open(dir, vec![plan], &clock, &Default::default()).expect("an empty directory")
 }
 
 /// The records `first .. first + len` of one producer.

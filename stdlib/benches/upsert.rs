@@ -67,7 +67,8 @@ fn writes(criterion: &mut Criterion, table: &str, len: u64) {
     };
     let dir = tempfile::tempdir().expect("a directory");
     let plan = TablePlan { name: table.to_owned(), key: vec![("Key".to_owned(), Ty::Text)] };
-    let tables = LocalTables::open(dir.path(), vec![plan]).expect("a new file");
+    let tables =
+        LocalTables::open(dir.path(), vec![plan], &Default::default()).expect("a new file");
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let mut next = 0;
     let mut group = criterion.benchmark_group("upsert");

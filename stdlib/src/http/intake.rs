@@ -9,6 +9,7 @@ use arrow_buffer::{Buffer, OffsetBuffer};
 use arrow_schema::SchemaRef;
 use engine::ack::{Failed, Outcome, Verdict};
 use engine::batch::{Partition, RowIds, Run};
+use engine::failpoint::Failpoints;
 use engine::node::SourceRows;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -78,6 +79,7 @@ pub struct Outlet {
     own_seq: u64,
     position: u64,
     schema: SchemaRef,
+    failpoints: Failpoints,
 }
 
 /// A request that is read and waits for its outcome.
@@ -100,7 +102,9 @@ pub fn intake(
     let requests = Arc::new(Semaphore::new(requests_max));
     let intake = Intake { queue: sender, requests, bytes_used: Arc::default(), bytes_max };
     let own = Arc::new(own);
-    let outlet = Outlet { queue: receiver, next: None, own, own_seq: 0, position: 0, schema };
+    let (next, failpoints) = (None, Failpoints::default());
+    let queue = receiver;
+    let outlet = Outlet { queue, next, own, own_seq: 0, position: 0, schema, failpoints };
     (intake, outlet)
 }
 
@@ -149,6 +153,11 @@ impl Drop for Place {
 }
 
 impl Outlet {
+    /// With failpoints.
+    pub fn with_failpoints(self, failpoints: Failpoints) -> Outlet {
+        Outlet { failpoints, ..self }
+    }
+
     /// The rows of the next request, and of those behind it that fit; `None` when the queue is
     /// closed and empty. Cancel-safe.
     pub async fn next(&mut self) -> Option<SourceRows> {
@@ -195,7 +204,7 @@ impl Outlet {
         self.position += records.len() as u64;
         let runs = waiters.iter().flat_map(|waiter| waiter.runs.iter().copied()).collect();
         let (reply, outcome) = oneshot::channel();
-        tokio::spawn(settle(waiters, outcome));
+        tokio::spawn(settle(waiters, outcome, self.failpoints.clone()));
         SourceRows {
             columns: columns(records, &self.schema),
             ids: RowIds { partition, runs },
@@ -248,14 +257,16 @@ fn columns(records: Records, schema: &SchemaRef) -> RecordBatch {
         .expect("the schema of a wire type is one Binary column")
 }
 
-async fn settle(waiters: Vec<Waiter>, outcome: oneshot::Receiver<Outcome>) {
+async fn settle(waiters: Vec<Waiter>, outcome: oneshot::Receiver<Outcome>, failpoints: Failpoints) {
     let outcome = outcome.await.ok();
     let mut failures = match &outcome {
         Some(Outcome { verdict: Verdict::Settled, failures }) => failures.clone(),
         _ => Vec::new(),
     };
     failures.sort_by_key(|failed| failed.seq);
-    let stored = outcome.is_some_and(|outcome| outcome.verdict == Verdict::Settled);
+    // Not told that its rows are stored, a client sends them again.
+    let told = failpoints.hit("http.serve.answer").is_ok();
+    let stored = told && outcome.is_some_and(|outcome| outcome.verdict == Verdict::Settled);
     for waiter in waiters {
         let settled = match stored {
             true => Settled::Stored(refused(&waiter, &failures)),

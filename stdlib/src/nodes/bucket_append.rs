@@ -13,6 +13,7 @@ use dsl::ty::Ty;
 use engine::batch::Rows;
 use engine::ctx::NodeCtx;
 use engine::expr::{self, Compiled, Env};
+use engine::failpoint::Failpoints;
 use engine::fault::Fault;
 use engine::node::{Sink, SinkLimits, Written};
 use engine::registry::Open;
@@ -78,6 +79,7 @@ pub struct BucketAppend {
     outgoing: Outgoing,
     /// Set where the provider cannot append, and has put a `batch` in front of this node.
     whole: Option<Whole>,
+    failpoints: Failpoints,
 }
 
 /// How each batch becomes an object.
@@ -102,7 +104,8 @@ impl BucketAppend {
         let once = if failures { each_failure_once(ctx) } else { each_row_once(ctx) };
         let outgoing = Outgoing::new(ctx, &[], once);
         let whole = behind_batch(ctx).then(|| Whole::open(ctx, &ctx.plan.resources[resource]));
-        Ok(BucketAppend { services, place, failures, outgoing, whole })
+        let failpoints = ctx.run.failpoints.clone();
+        Ok(BucketAppend { services, place, failures, outgoing, whole, failpoints })
     }
 
     /// Stores a batch as one object. Failures that come again have another time, so their ids are
@@ -117,6 +120,7 @@ impl BucketAppend {
             .map_err(|fault| Fault::service("object_key", fault.message))?;
         let stem = name.strip_suffix(whole.ending).unwrap_or(&name);
         let key = format!("{}{stem}-{tag}{}", self.place.prefix, whole.ending);
+        self.failpoints.pass("bucket.append.put")?;
         let put = self.services.objects.put(&self.place.bucket, &key, content).await;
         let put = match put {
             Err(fault) if self.failures && fault.code == "object_conflict" => Put::AlreadyStored,
@@ -198,7 +202,9 @@ impl Sink for BucketAppend {
         for (part, node) in self.parts(rows) {
             let rows = rows.slice(part);
             let records = self.outgoing.records(&rows, node);
+            self.failpoints.pass("bucket.append")?;
             let appended = self.services.delivery.append(&self.place, records.clone()).await?;
+            self.failpoints.pass("bucket.appended")?;
             let refused = self.outgoing.written(&rows, &records, appended).refused;
             if let Some(fault) = refused.into_iter().next() {
                 let bucket = &self.place.bucket;

@@ -9,6 +9,7 @@ use dsl::ast::ResourceKind;
 use dsl::spec::*;
 use engine::batch::Rows;
 use engine::ctx::NodeCtx;
+use engine::failpoint::Failpoints;
 use engine::fault::Fault;
 use engine::node::{Sink, SinkLimits, Written};
 use engine::registry::Open;
@@ -78,6 +79,7 @@ pub struct DeliveryWrite {
     services: Arc<Services>,
     delivery: String,
     outgoing: Outgoing,
+    failpoints: Failpoints,
 }
 
 impl DeliveryWrite {
@@ -92,6 +94,7 @@ impl DeliveryWrite {
             services,
             delivery,
             outgoing: Outgoing::new(ctx, &[], each_row_once(ctx)),
+            failpoints: ctx.run.failpoints.clone(),
         })
     }
 }
@@ -104,7 +107,9 @@ impl Sink for DeliveryWrite {
 
     async fn write(&self, rows: &Rows) -> Result<Written, Fault> {
         let records = self.outgoing.records(rows, "");
+        self.failpoints.pass("delivery.write")?;
         let appended = self.services.delivery.write(&self.delivery, records.clone()).await?;
+        self.failpoints.pass("delivery.written")?;
         Ok(self.outgoing.written(rows, &records, appended))
     }
 }

@@ -12,6 +12,7 @@ use dsl::ty::Ty;
 use dsl::value::Value;
 use engine::batch::{Partition, Resume, RowIds};
 use engine::ctx::{Checkpoints, NodeCtx};
+use engine::failpoint::Failpoints;
 use engine::fault::Fault;
 use engine::node::{Read, Source, SourceRows};
 use engine::registry::Open;
@@ -83,6 +84,7 @@ struct FileRead {
     path: String,
     place: Place,
     checkpoints: Arc<dyn Checkpoints>,
+    failpoints: Failpoints,
     partition: Arc<Partition>,
     arrival_ns: i64,
     /// Where the next chunk begins.
@@ -119,11 +121,13 @@ impl FileRead {
         let begin = resume.clone().unwrap_or_else(|| plain(0));
         let value = place.checkpoint(&partition, &begin);
         checkpoints.store(vec![(place.key.clone(), Some(value))]).await?;
+        ctx.run.failpoints.pass("file.read.begun")?;
         let at = begin.offset;
         file.seek(SeekFrom::Start(at)).map_err(|error| unreadable(path, &error))?;
         let mut source = FileRead {
             path: path.into(),
             checkpoints,
+            failpoints: ctx.run.failpoints.clone(),
             partition: Arc::new(Partition { id: partition, name: path.into() }),
             arrival_ns,
             at,
@@ -224,7 +228,9 @@ impl Source for FileRead {
     ) -> Result<(), Fault> {
         let resume = resume.map_or_else(|| plain(upto), |resume| resume.as_ref().clone());
         let value = self.place.checkpoint(&self.partition.id, &resume);
-        self.checkpoints.store(vec![(self.place.key.clone(), Some(value))]).await
+        self.failpoints.pass("file.read.commit")?;
+        self.checkpoints.store(vec![(self.place.key.clone(), Some(value))]).await?;
+        self.failpoints.pass("file.read.committed")
     }
 
     async fn stop(&mut self) -> Result<(), Fault> {

@@ -124,6 +124,7 @@ impl FileWrite {
             file: found.file.clone(),
             memory: found.memory.clone(),
             record: found.record.clone(),
+            failpoints: ctx.run.failpoints.clone(),
         };
         let writer = Writer::new(found, form, recognise(ctx), work);
         let (asks, threads, counters) = (Some(asks), Vec::new(), ctx.counters.clone());

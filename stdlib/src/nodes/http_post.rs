@@ -13,6 +13,7 @@ use dsl::spec::*;
 use dsl::value::duration_text;
 use engine::batch::Rows;
 use engine::ctx::{Clock, NodeCtx};
+use engine::failpoint::Failpoints;
 use engine::fault::{Fault, RowFault};
 use engine::node::{Sink, SinkLimits, Written};
 use engine::registry::Open;
@@ -159,6 +160,7 @@ pub struct HttpPost {
     in_flight: InFlight,
     clock: Arc<dyn Clock>,
     counters: Counters,
+    failpoints: Failpoints,
 }
 
 impl HttpPost {
@@ -185,7 +187,8 @@ impl HttpPost {
         let timeout = node.duration("timeout");
         let (clock, counters) = (ctx.run.clock.clone(), ctx.counters.clone());
         let in_flight = InFlight::default();
-        Ok(HttpPost { client, url, uri, timeout, limits, in_flight, clock, counters })
+        let failpoints = ctx.run.failpoints.clone();
+        Ok(HttpPost { client, url, uri, timeout, limits, in_flight, clock, counters, failpoints })
     }
 
     /// One request with some of the rows.
@@ -288,6 +291,7 @@ impl Sink for HttpPost {
         while let Some(part) = todo.pop_front() {
             match self.post(&lines, &part).await {
                 Ok(Verdict::Stored(refused)) => {
+                    self.failpoints.pass("http.post.answered")?;
                     written.refused.extend(refused.iter().map(|each| {
                         let RefusedRow { row, code, message } = each;
                         self.refused(&lines, part[*row as usize], format!("{message} ({code})"))

@@ -221,6 +221,7 @@ impl HttpServe {
             own,
             arrow_schema(&Ty::Bytes),
         );
+        let outlet = outlet.with_failpoints(ctx.run.failpoints.clone());
         let gate = Gate {
             path,
             ready: node.options.get("ready").and_then(Value::as_text).unwrap_or(READY).to_string(),

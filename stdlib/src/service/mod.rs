@@ -27,6 +27,7 @@ use dsl::ty::Ty;
 use dsl::value::Value;
 use engine::batch::{Partition, Run};
 use engine::ctx::{Checkpoints, Clock, NodeCtx};
+use engine::failpoint::Failpoints;
 use engine::fault::Fault;
 use engine::node::SinkLimits;
 use spill::Spills;
@@ -79,19 +80,27 @@ pub fn prepare(plan: &mut Plan) {
 ///
 /// # Errors
 /// A resource is missing, held by another run, or cannot be reached.
-pub async fn open(plan: &Plan, clock: Arc<dyn Clock>) -> Result<Opened, Fault> {
-    let mut opened = open_provider(plan, clock.clone()).await?;
+pub async fn open(
+    plan: &Plan,
+    clock: Arc<dyn Clock>,
+    failpoints: Failpoints,
+) -> Result<Opened, Fault> {
+    let mut opened = open_provider(plan, clock.clone(), failpoints).await?;
     let (spills, lock) = Spills::open(plan, &clock)?;
     Arc::make_mut(&mut opened.services).spills = Arc::new(spills);
     Ok(Opened { held: Box::new((opened.held, lock)), ..opened })
 }
 
-async fn open_provider(plan: &Plan, clock: Arc<dyn Clock>) -> Result<Opened, Fault> {
+async fn open_provider(
+    plan: &Plan,
+    clock: Arc<dyn Clock>,
+    failpoints: Failpoints,
+) -> Result<Opened, Fault> {
     if let Some(dir) = &plan.local_dir {
-        return local::open(Path::new(dir), plan, clock);
+        return local::open_with(Path::new(dir), plan, clock, &failpoints);
     }
     #[cfg(feature = "aws")]
-    return aws::open(plan, clock).await;
+    return aws::open(plan, clock, failpoints).await;
     #[cfg(not(feature = "aws"))]
     Err(no_connectors(plan))
 }

@@ -4,6 +4,7 @@ use super::held::Span;
 use super::place::unwritable;
 use super::record::{Memory, Record};
 use super::writer::{Known, Reply};
+use engine::failpoint::Failpoints;
 use engine::fault::Fault;
 use std::fs::File;
 use std::sync::Arc;
@@ -68,6 +69,8 @@ pub struct Syncer {
     pub memory: Memory,
     /// What is stored.
     pub record: Record,
+    /// Where a write may end early.
+    pub failpoints: Failpoints,
 }
 
 impl Syncer {
@@ -110,13 +113,18 @@ impl Syncer {
 
     fn sync(&mut self, group: &Group) -> Result<(), Fault> {
         if group.bytes > 0 {
+            self.failpoints.pass("file.write.written")?;
             self.durable()?;
         }
         let Record { file, held } = &mut self.record;
         (file.length, file.tail) = (group.length, group.tail);
         group.spans.iter().for_each(|span| held.add(*span));
         match group.bytes > 0 || !group.spans.is_empty() {
-            true => self.memory.store(&self.record),
+            true => {
+                self.failpoints.pass("file.write.synced")?;
+                self.memory.store(&self.record)?;
+                self.failpoints.pass("file.write.stored")
+            }
             false => Ok(()),
         }
     }
@@ -124,8 +132,10 @@ impl Syncer {
     /// The file may have been cut and nothing written.
     fn close(&mut self) -> Result<(), Fault> {
         self.durable()?;
+        self.failpoints.pass("file.write.close")?;
         self.record.file.closed = true;
-        self.memory.store(&self.record)
+        self.memory.store(&self.record)?;
+        self.failpoints.pass("file.write.closed")
     }
 
     fn durable(&self) -> Result<(), Fault> {

@@ -29,7 +29,7 @@ pub fn show(dir: &Path, stream: &str, reader: Option<&str>) -> Result<Shown, Fau
         let (mut shard, mut from): (usize, u64) = (shard, from);
         loop {
             let Some(log) = logs.get(shard) else { return Ok(Vec::new()) };
-            let read = log.read(from, PAGE)?;
+            let read = log.read(from, PAGE, &|_| ())?;
             if read.runs.is_empty() {
                 shard += 1;
                 from = starts.get(shard).copied().unwrap_or(0);

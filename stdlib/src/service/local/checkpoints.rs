@@ -5,8 +5,10 @@
 use super::sqlite::{Db, Layout};
 use async_trait::async_trait;
 use engine::ctx::Checkpoints;
+use engine::failpoint::Failpoints;
 use engine::fault::Fault;
 use rusqlite::{Connection, OptionalExtension};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
@@ -20,6 +22,7 @@ const SCHEMA: &str = "
 pub struct LocalCheckpoints {
     db: Arc<Db>,
     waiting: Arc<Mutex<Waiting>>,
+    failpoints: Failpoints,
 }
 
 /// Keys and their new values; `None` = without.
@@ -38,9 +41,33 @@ impl LocalCheckpoints {
     ///
     /// # Errors
     /// The file cannot be opened or is damaged.
-    pub fn open(dir: &Path) -> Result<LocalCheckpoints, Fault> {
+    pub fn open(dir: &Path, failpoints: &Failpoints) -> Result<LocalCheckpoints, Fault> {
         let db = Db::open(&dir.join("checkpoints.sqlite"), SCHEMA, Layout::SMALL)?;
-        Ok(LocalCheckpoints { db, waiting: Arc::default() })
+        Ok(LocalCheckpoints { db, waiting: Arc::default(), failpoints: failpoints.clone() })
+    }
+}
+
+impl LocalCheckpoints {
+    /// By partition, how far the reader is that has come furthest.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn positions(&self) -> Result<BTreeMap<[u8; 16], u64>, Fault> {
+        let sql =
+            "select key, value from checkpoints where key >= 'position/' and key < 'position0'";
+        let rows: Vec<(String, Vec<u8>)> = self.db.now("read", |connection| {
+            let mut select = connection.prepare(sql)?;
+            let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            rows.collect()
+        })?;
+        let mut positions: BTreeMap<[u8; 16], u64> = BTreeMap::new();
+        for (key, value) in rows {
+            let hex = key.rsplit('/').next().and_then(|hex| u128::from_str_radix(hex, 16).ok());
+            let (Some(id), Ok(value)) = (hex, <[u8; 8]>::try_from(value)) else { continue };
+            let furthest = positions.entry(id.to_be_bytes()).or_default();
+            *furthest = (*furthest).max(u64::from_le_bytes(value));
+        }
+        Ok(positions)
     }
 }
 
@@ -48,6 +75,7 @@ impl LocalCheckpoints {
 struct Turn {
     db: Arc<Db>,
     waiting: Arc<Mutex<Waiting>>,
+    failpoints: Failpoints,
     is_over: bool,
 }
 
@@ -66,7 +94,9 @@ impl Turn {
             }
             let (pairs, answers): (Vec<Pairs>, Vec<_>) = stores.into_iter().unzip();
             let store = |connection: &mut Connection| store(connection, &pairs);
-            let stored = self.db.now("write a checkpoint to", store);
+            let stored = self.failpoints.pass("checkpoint.store");
+            let stored = stored.and_then(|()| self.db.now("write a checkpoint to", store));
+            let stored = stored.and_then(|()| self.failpoints.pass("checkpoint.stored"));
             for answer in answers {
                 // A caller that has gone away is told nothing; its pairs are stored.
                 let _ = answer.send(stored.clone());
@@ -129,7 +159,7 @@ impl Checkpoints for LocalCheckpoints {
         };
         if is_mine {
             let (db, waiting) = (self.db.clone(), self.waiting.clone());
-            let turn = Turn { db, waiting, is_over: false };
+            let turn = Turn { db, waiting, failpoints: self.failpoints.clone(), is_over: false };
             tokio::task::spawn_blocking(move || turn.write());
         }
         answer.await.map_err(|_| Fault::service("closed", "the run has ended"))?
@@ -143,12 +173,12 @@ mod tests {
     #[tokio::test]
     async fn values_survive_a_reopen() {
         let dir = tempfile::tempdir().unwrap();
-        let store = LocalCheckpoints::open(dir.path()).unwrap();
+        let store = LocalCheckpoints::open(dir.path(), &Failpoints::default()).unwrap();
         let pair = |key: &str, value: Option<&[u8]>| (key.to_owned(), value.map(<[u8]>::to_vec));
         store.store(vec![pair("a", Some(b"1")), pair("b", Some(b"2"))]).await.unwrap();
         store.store(vec![pair("a", Some(b"3")), pair("b", None)]).await.unwrap();
         drop(store);
-        let store = LocalCheckpoints::open(dir.path()).unwrap();
+        let store = LocalCheckpoints::open(dir.path(), &Failpoints::default()).unwrap();
         assert_eq!(store.load("a").await.unwrap(), Some(b"3".to_vec()));
         assert_eq!(store.load("b").await.unwrap(), None);
     }
@@ -156,7 +186,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn many_at_once_are_all_stored() {
         let dir = tempfile::tempdir().unwrap();
-        let store = Arc::new(LocalCheckpoints::open(dir.path()).unwrap());
+        let store = Arc::new(LocalCheckpoints::open(dir.path(), &Failpoints::default()).unwrap());
         let tasks: Vec<_> = (0..32u8)
             .map(|n| {
                 let store = store.clone();
@@ -179,7 +209,7 @@ mod tests {
     #[tokio::test]
     async fn a_fault_is_told_to_all_and_the_next_is_tried() {
         let dir = tempfile::tempdir().unwrap();
-        let store = LocalCheckpoints::open(dir.path()).unwrap();
+        let store = LocalCheckpoints::open(dir.path(), &Failpoints::default()).unwrap();
         let pair = || vec![("a".to_owned(), Some(vec![1]))];
         store.db.lock().pragma_update(None, "query_only", true).unwrap();
         let (first, second) = tokio::join!(store.store(pair()), store.store(pair()));

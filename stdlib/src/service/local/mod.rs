@@ -33,13 +33,15 @@ use dsl::ast::ResourceKind;
 use dsl::plan::{Plan, PlanResource};
 use dsl::value::Value;
 use engine::ctx::Clock;
+use engine::failpoint::Failpoints;
 use engine::fault::Fault;
 use objects::LocalObjects;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use streams::refuse::Service;
-use streams::{LocalStreams, StreamPlan};
+use streams::tail::TailOptions;
+use streams::{LocalStreams, OpenOptions, StreamPlan};
 use tables::{LocalTables, TablePlan};
 use warehouse::LocalWarehouse;
 
@@ -50,20 +52,38 @@ use warehouse::LocalWarehouse;
 /// # Errors
 /// Another process runs on it; a file is damaged, of another type or cannot be opened.
 pub fn open(dir: &Path, plan: &Plan, clock: Arc<dyn Clock>) -> Result<Opened, Fault> {
+    open_with(dir, plan, clock, &Failpoints::default())
+}
+
+/// The same with failpoints.
+///
+/// # Errors
+/// Those of [`open`], and those of the failpoints.
+pub fn open_with(
+    dir: &Path,
+    plan: &Plan,
+    clock: Arc<dyn Clock>,
+    failpoints: &Failpoints,
+) -> Result<Opened, Fault> {
     disk::make_dir(dir)?;
     let lock = lock::take(dir, clock.now_ns())?;
-    let streams = Arc::new(LocalStreams::open(dir, stream_plans(plan)?, &clock)?);
+    let checkpoints = LocalCheckpoints::open(dir, failpoints)?;
+    let options = OpenOptions {
+        tails: TailOptions { failpoints: failpoints.clone(), ..TailOptions::default() },
+        positions: checkpoints.positions()?,
+    };
+    let streams = Arc::new(LocalStreams::open(dir, stream_plans(plan)?, &clock, &options)?);
     let services = Services {
         streams: streams.clone(),
-        objects: Arc::new(LocalObjects::open(dir, has_objects(plan), clock.clone())?),
-        tables: Arc::new(LocalTables::open(dir, table_plans(plan))?),
+        objects: Arc::new(LocalObjects::open(dir, has_objects(plan), clock.clone(), failpoints)?),
+        tables: Arc::new(LocalTables::open(dir, table_plans(plan), failpoints)?),
         delivery: Arc::new(LocalDelivery::new(streams)),
-        warehouse: Arc::new(LocalWarehouse::open(dir, plan, clock)?),
+        warehouse: Arc::new(LocalWarehouse::open(dir, plan, clock, failpoints)?),
         spills: Arc::default(),
     };
     Ok(Opened {
         services: Arc::new(services),
-        checkpoints: Arc::new(LocalCheckpoints::open(dir)?),
+        checkpoints: Arc::new(checkpoints),
         held: Box::new(lock),
     })
 }

@@ -19,6 +19,7 @@ use bytes::Bytes;
 use dirs::Dirs;
 use engine::batch::Partition;
 use engine::ctx::Clock;
+use engine::failpoint::Failpoints;
 use engine::fault::Fault;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -38,6 +39,7 @@ struct Shared {
     temporary: PathBuf,
     arrivals: Arrivals,
     clock: Arc<dyn Clock>,
+    failpoints: Failpoints,
     /// Entries are made durable for several puts at once.
     dirs: Dirs,
     /// Names of temporary files.
@@ -59,7 +61,12 @@ impl LocalObjects {
     ///
     /// # Errors
     /// The directory cannot be written.
-    pub fn open(dir: &Path, used: bool, clock: Arc<dyn Clock>) -> Result<LocalObjects, Fault> {
+    pub fn open(
+        dir: &Path,
+        used: bool,
+        clock: Arc<dyn Clock>,
+        failpoints: &Failpoints,
+    ) -> Result<LocalObjects, Fault> {
         let temporary = dir.join("tmp");
         match fs::remove_dir_all(&temporary) {
             Err(error) if error.kind() != ErrorKind::NotFound => {
@@ -78,6 +85,7 @@ impl LocalObjects {
                 temporary,
                 arrivals,
                 clock,
+                failpoints: failpoints.clone(),
                 dirs: Dirs::default(),
                 count: AtomicU64::new(0),
                 renames: Mutex::new(()),
@@ -173,6 +181,7 @@ impl Shared {
             return Ok(());
         }
         let next = self.arrivals.find(bucket, dir)?;
+        self.failpoints.pass("objects.found")?;
         read.insert(bucket.to_owned(), watch::Sender::new(next));
         Ok(())
     }
@@ -187,8 +196,10 @@ impl Shared {
             self.make_dirs(dir, bucket, key)?;
             self.create(bucket, key, &path, content)?
         };
+        self.failpoints.hit("object.renamed").map_err(fault)?;
         // After a crash, the entry of an object that is there may not be durable yet.
         self.dirs.sync(dir).map_err(fault)?;
+        self.failpoints.hit("object.synced").map_err(fault)?;
         let read = self.read();
         if let Some(next) = read.get(bucket) {
             let info = ObjectInfo {
@@ -198,7 +209,9 @@ impl Shared {
                 etag: arrivals::etag(content),
                 arrival_ns: self.clock.now_ns(),
             };
-            next.send_replace(self.arrivals.add(bucket, &info)?);
+            let number = self.arrivals.add(bucket, &info)?;
+            self.failpoints.hit("object.numbered").map_err(fault)?;
+            next.send_replace(number);
         }
         Ok(put)
     }
@@ -209,7 +222,9 @@ impl Shared {
         let write = || {
             let mut file = File::create(&temporary)?;
             file.write_all(content)?;
-            file.sync_all()
+            self.failpoints.hit("object.write")?;
+            file.sync_all()?;
+            self.failpoints.hit("object.written")
         };
         let written = write().map_err(|error| self.put_fault(&error, bucket, key, path));
         let renamed = written.and_then(|()| {

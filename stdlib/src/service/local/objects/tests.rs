@@ -4,7 +4,7 @@ use super::*;
 use crate::service::local::tests::clock;
 
 fn open(dir: &Path) -> LocalObjects {
-    LocalObjects::open(dir, true, clock()).unwrap()
+    LocalObjects::open(dir, true, clock(), &Default::default()).unwrap()
 }
 
 async fn put(objects: &LocalObjects, key: &str, content: &str) -> Result<Put, Fault> {

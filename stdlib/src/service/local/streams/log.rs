@@ -1,14 +1,16 @@
 //! The log of one shard: segment files in a directory, and where their frames are.
 
-use super::frame::{Bad, Frame, HEADER, Header, MAGIC};
+use super::frame::Header;
+use super::lost::{Lost, LostParts};
 use super::recent::Recent;
+use super::scan::{Scanned, read_at_most, scan};
 use crate::service::local::disk;
 use engine::fault::Fault;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Mutex, PoisonError, RwLock};
 use tokio::sync::watch;
 
 /// A shard's log. Readers may use it from any thread while its one writer appends.
@@ -21,22 +23,46 @@ pub struct Log {
     pub(super) segments: RwLock<Vec<Segment>>,
     pub(super) end: watch::Sender<u64>,
     pub(super) recent: Recent,
+    pub(super) lost: Mutex<LostParts>,
+    purpose: Purpose,
+    /// Where the writer goes on.
+    pub(super) tail: TailPlace,
 }
 
-/// One segment file.
+/// Where the writer of a log goes on.
+#[derive(Clone, Debug, Default)]
+pub(super) struct TailPlace {
+    /// The offset of the next record.
+    pub next: u64,
+    /// The segment that it goes to, and its bytes; `None` = a new one.
+    pub file: Option<(PathBuf, u64)>,
+}
+
+/// Parts that are told at once.
+const TOLD_MAX: usize = 10;
+/// How far behind a part whose end is not known the log goes on: more than rows that a run has in
+/// flight, whose offsets batches and readers may remember.
+const SKIP: u64 = 1 << 20;
+
+/// One segment file, or a part of one whose offsets have no gap.
 #[derive(Clone, Debug)]
 pub(super) struct Segment {
     pub path: PathBuf,
     /// One past its last record.
     pub end: u64,
-    /// Bytes.
+    /// Where its last frame ends, in bytes of the file.
     pub len: u64,
     /// Base offset and place of each frame.
     pub frames: Vec<(u64, u32)>,
 }
 
+/// The file of the segment that begins with this record.
+pub(super) fn segment_path(dir: &Path, base: u64) -> PathBuf {
+    dir.join(format!("{base:020}.seg"))
+}
+
 /// Why a log is opened.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// To write: a torn tail is cut off, and what is there is made durable.
     Write,
@@ -45,43 +71,41 @@ pub enum Purpose {
 }
 
 impl Log {
-    /// Opens the log in `dir`, made if it is not there, and shows every header to `seen`.
+    /// Opens the log in `dir`, made if it is not there, and shows every header to `seen`. What is
+    /// damaged or missing is noted, and all else is served. Some reader has come as far as
+    /// `position`.
     ///
     /// # Errors
-    /// A segment is missing or damaged below what was acknowledged.
+    /// The directory cannot be read or written.
     pub fn open(
         dir: &Path,
         what: String,
         purpose: Purpose,
+        position: u64,
         seen: &mut dyn FnMut(&Header),
     ) -> Result<Log, Fault> {
         if purpose == Purpose::Write {
             disk::make_dir(dir)?;
         }
-        let log = Log {
+        let mut log = Log {
             dir: dir.to_owned(),
             what,
             segments: RwLock::default(),
             end: watch::Sender::new(0),
             recent: Recent::default(),
+            lost: Mutex::new(LostParts::read(dir)),
+            purpose,
+            tail: TailPlace::default(),
         };
         // Read before the segments: a run that writes at this moment moves it on.
-        let scan = Scan { durable: log.durable_mark(), purpose };
-        let paths = log.segment_paths()?;
-        let mut segments: Vec<Segment> = Vec::with_capacity(paths.len());
-        for (n, (base, path)) in paths.iter().enumerate() {
-            let expected = segments.last().map_or(0, |segment| segment.end);
-            if *base != expected {
-                return Err(log.damaged(expected..*base, path, "a segment file is missing"));
-            }
-            let last = n + 1 == paths.len();
-            segments.push(scan.segment(&log, *base, path, last, seen)?);
+        let durable = log.durable_mark().max(position);
+        let files = log.scan_all(seen)?;
+        let durable = files.iter().map(|(_, file)| file.durable).fold(durable, u64::max);
+        let segments = log.join(&files, durable)?;
+        if purpose == Purpose::Write {
+            log.repair(&files, &segments, durable)?;
         }
         let end = segments.last().map_or(0, |segment| segment.end);
-        if end < scan.durable {
-            let path = segments.last().map_or(dir, |segment| &segment.path);
-            return Err(log.damaged(end..scan.durable, path, "the file is too short"));
-        }
         *log.segments.write().unwrap_or_else(PoisonError::into_inner) = segments;
         log.end.send_replace(end);
         Ok(log)
@@ -90,6 +114,168 @@ impl Log {
     /// One past the last record that readers may see.
     pub fn end(&self) -> u64 {
         *self.end.borrow()
+    }
+
+    /// What is known to be lost, a sentence each; of many parts the last.
+    pub fn told(&self) -> Vec<String> {
+        let lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        let parts = lost.parts.iter().filter(|part| part.end > part.first);
+        let told: Vec<String> = parts.map(|part| part.notice(&self.what)).collect();
+        told[told.len().saturating_sub(TOLD_MAX)..].to_vec()
+    }
+
+    /// All segment files, by name.
+    fn scan_all(&self, seen: &mut dyn FnMut(&Header)) -> Result<Vec<(PathBuf, Scanned)>, Fault> {
+        let lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        let paths = self.segment_paths()?;
+        let count = paths.len();
+        let mut files = Vec::with_capacity(count);
+        for (n, (_, path)) in paths.into_iter().enumerate() {
+            let scanned = scan(&path, n + 1 == count, &lost, seen)
+                .map_err(|error| disk::fault(&error, "read a stream", &path))?;
+            files.push((path, scanned));
+        }
+        Ok(files)
+    }
+
+    /// The parts of all files in order of their offsets; notes the gaps between them. What is not
+    /// known to have been `durable` is torn, not lost.
+    fn join(&mut self, files: &[(PathBuf, Scanned)], durable: u64) -> Result<Vec<Segment>, Fault> {
+        let mut pieces: Vec<Segment> =
+            files.iter().flat_map(|(_, scanned)| scanned.pieces.iter().cloned()).collect();
+        pieces.sort_by_key(|piece| piece.frames.first().map(|(base, _)| *base));
+        let mut segments: Vec<Segment> = Vec::with_capacity(pieces.len());
+        let mut found = Vec::new();
+        for piece in pieces {
+            let (end, base) = (segments.last().map_or(0, |last| last.end), piece.frames[0].0);
+            if base < end {
+                // A copy of what is there.
+                continue;
+            }
+            if base > end {
+                if durable <= end {
+                    break;
+                }
+                found.push((end, base.min(durable), base));
+            }
+            segments.push(piece);
+        }
+        let end = segments.last().map_or(0, |last| last.end);
+        if end < durable {
+            found.push((end, durable, durable + SKIP));
+        }
+        self.note(files, found)?;
+        Ok(segments)
+    }
+
+    /// Notes what is found to be lost: first, one past the last, and where the log goes on.
+    fn note(
+        &mut self,
+        files: &[(PathBuf, Scanned)],
+        found: Vec<(u64, u64, u64)>,
+    ) -> Result<(), Fault> {
+        let lost = self.lost.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let known = lost.parts.len();
+        for (first, end, next) in found {
+            if lost.cover(&(first..end)) {
+                continue;
+            }
+            let bad = files.iter().rfind(|(_, scanned)| {
+                let starts = scanned.pieces.first().map_or(0, |piece| piece.frames[0].0);
+                scanned.bad.is_some() && starts <= end
+            });
+            let (path, why) = match bad {
+                Some((path, Scanned { bad: Some((at, why)), .. })) => {
+                    (path.clone(), format!("{why} at byte {at}"))
+                }
+                _ => (self.dir.clone(), "a segment file is missing or too short".to_owned()),
+            };
+            lost.add(Lost { first, end, next, path, why });
+        }
+        if lost.parts.len() > known && self.purpose == Purpose::Write {
+            lost.write(&self.dir)?;
+        }
+        Ok(())
+    }
+
+    /// Decides where the writer goes on; cuts a torn tail off, and makes durable what is left.
+    fn repair(
+        &mut self,
+        files: &[(PathBuf, Scanned)],
+        segments: &[Segment],
+        durable: u64,
+    ) -> Result<(), Fault> {
+        let end = segments.last().map_or(0, |segment| segment.end);
+        let lost = self.lost.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let next = lost.next_behind(end);
+        let last = segments.last().zip(files.last());
+        let same = last.filter(|(segment, (path, _))| segment.path == *path);
+        let Some((segment, (path, scanned))) = same.filter(|_| next.is_none()) else {
+            // The name of the next segment must not be that of a file which holds something.
+            let name = segment_path(&self.dir, end);
+            let taken = files.iter().any(|(path, file)| *path == name && !file.pieces.is_empty());
+            let next = next.unwrap_or(if taken { end + SKIP } else { end });
+            if taken && lost.next_behind(end).is_none() {
+                let why = "a segment file has the name of another".to_owned();
+                lost.add(Lost { first: end, end, next, path: name, why });
+                lost.write(&self.dir)?;
+            }
+            self.tail = TailPlace { next, file: None };
+            return Ok(());
+        };
+        let unsure = segment.frames.iter().find(|(base, _)| *base >= durable);
+        let from = unsure.map_or(segment.len, |(_, at)| u64::from(*at));
+        let repair = || {
+            let file = OpenOptions::new().read(true).write(true).open(path)?;
+            if segment.len < scanned.len {
+                file.set_len(segment.len)?;
+            }
+            // What was not synced for certain is written again: a sync that has failed before may
+            // have left it in memory as if it were on the disk.
+            let mut bytes = vec![0; (segment.len - from) as usize];
+            let read = read_at_most(&file, &mut bytes, from)?;
+            file.write_all_at(&bytes[..read], from)?;
+            // What a crash left unsynced is acknowledged from now on.
+            file.sync_all()
+        };
+        repair().map_err(|error| disk::fault(&error, "repair a stream", path))?;
+        disk::sync_dir(&self.dir)?;
+        self.tail = TailPlace { next: end, file: Some((path.clone(), segment.len)) };
+        Ok(())
+    }
+
+    /// The frame that begins with record `base` cannot be read: it is noted, and what is behind it
+    /// is served. Gives the notice; `None` where it was known.
+    ///
+    /// # Errors
+    /// It cannot be noted.
+    pub(super) fn lose(&self, base: u64, why: &str) -> Result<Option<String>, Fault> {
+        let mut segments = self.segments.write().unwrap_or_else(PoisonError::into_inner);
+        let found = segments.iter().enumerate().find_map(|(n, segment)| {
+            let frame = segment.frames.iter().position(|(first, _)| *first == base)?;
+            Some((n, frame))
+        });
+        let Some((n, frame)) = found else { return Ok(None) };
+        let mut left = segments[n].clone();
+        let behind = left.frames.split_off(frame + 1);
+        let end = behind.first().map_or(left.end, |(first, _)| *first);
+        let at = left.frames.pop().map_or(0, |(_, at)| at);
+        let path = left.path.clone();
+        let right = Segment { frames: behind, ..left.clone() };
+        (left.end, left.len) = (base, u64::from(at));
+        let last = n + 1 == segments.len();
+        let parts = [left, right].into_iter().enumerate();
+        // The writer goes on at the end of the last part, even if nothing is left of it.
+        let parts = parts.filter(|(side, part)| !part.frames.is_empty() || (last && *side == 1));
+        segments.splice(n..=n, parts.map(|(_, part)| part).collect::<Vec<_>>());
+        let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        let part = Lost { first: base, end, next: end, path, why: format!("{why} at byte {at}") };
+        let notice = part.notice(&self.what);
+        lost.add(part);
+        if self.purpose == Purpose::Write {
+            lost.write(&self.dir)?;
+        }
+        Ok(Some(notice))
     }
 
     fn segment_paths(&self) -> Result<Vec<(u64, PathBuf)>, Fault> {
@@ -108,18 +294,6 @@ impl Log {
         }
         paths.sort();
         Ok(paths)
-    }
-
-    /// The fault of records that were acknowledged and cannot be read.
-    pub(super) fn damaged(&self, rows: std::ops::Range<u64>, path: &Path, why: &str) -> Fault {
-        let records = match rows.end.saturating_sub(rows.start) {
-            0 => format!("records from {} on", rows.start),
-            1 => format!("record {}", rows.start),
-            _ => format!("records {} to {}", rows.start, rows.end - 1),
-        };
-        let (what, path) = (&self.what, path.display());
-        let message = format!("{what} is damaged: {records} cannot be read from {path}: {why}");
-        Fault::service("stream_damaged", message).help(disk::BEGIN_ANEW)
     }
 
     fn mark_path(&self) -> PathBuf {
@@ -153,144 +327,4 @@ impl Log {
         file.write_all_at(&mark, 0)
             .map_err(|error| disk::fault(&error, "write to a stream", &self.mark_path()))
     }
-}
-
-/// How segments are read when a log is opened.
-struct Scan {
-    /// Offsets below it were durable before the first segment was read.
-    durable: u64,
-    purpose: Purpose,
-}
-
-impl Scan {
-    /// Finds the frames of a segment. The tail of the last one may be torn.
-    fn segment(
-        &self,
-        log: &Log,
-        base: u64,
-        path: &Path,
-        last: bool,
-        seen: &mut dyn FnMut(&Header),
-    ) -> Result<Segment, Fault> {
-        let fault = |error: io::Error| disk::fault(&error, "read a stream", path);
-        let file = File::open(path).map_err(fault)?;
-        let len = file.metadata().map_err(fault)?.len();
-        let mut segment = Segment { path: path.to_owned(), end: base, len: 0, frames: Vec::new() };
-        while segment.len < len {
-            let read = read_frame(&file, segment.len, len, last).map_err(fault)?;
-            match read {
-                Ok(header) if header.base == segment.end && header.rows > 0 => {
-                    seen(&header);
-                    segment.frames.push((header.base, segment.len as u32));
-                    segment.end = header.end();
-                    segment.len += header.frame_len() as u64;
-                }
-                bad => {
-                    self.judge_tail(log, &segment, &file, len, last, bad.err())?;
-                    break;
-                }
-            }
-        }
-        if last && self.purpose == Purpose::Write {
-            let repair = || {
-                let file = OpenOptions::new().write(true).open(path)?;
-                if segment.len < len {
-                    file.set_len(segment.len)?;
-                }
-                // What a crash left unsynced is acknowledged from now on.
-                file.sync_all()
-            };
-            repair().map_err(|error| disk::fault(&error, "repair a stream", path))?;
-            disk::sync_dir(&log.dir)?;
-        }
-        Ok(segment)
-    }
-
-    /// A frame that cannot be read is a torn tail only where nothing behind it was acknowledged.
-    fn judge_tail(
-        &self,
-        log: &Log,
-        segment: &Segment,
-        file: &File,
-        len: u64,
-        last: bool,
-        bad: Option<Bad>,
-    ) -> Result<(), Fault> {
-        let why = match bad {
-            Some(Bad::Short) => "the file ends inside a frame",
-            Some(Bad::Checksum) => "the checksum is wrong",
-            None => "the offsets do not follow each other",
-        };
-        let why = format!("{why} at byte {}", segment.len);
-        let mut lost_to = self.durable;
-        if self.purpose == Purpose::Write {
-            lost_to = lost_to.max(durable_behind(segment, file, len)?);
-        }
-        if lost_to > segment.end {
-            return Err(log.damaged(segment.end..lost_to, &segment.path, &why));
-        }
-        if !last {
-            return Err(log.damaged(segment.end..segment.end, &segment.path, &why));
-        }
-        Ok(())
-    }
-}
-
-/// What the frames behind a bad one say was durable before they were written.
-fn durable_behind(segment: &Segment, file: &File, len: u64) -> Result<u64, Fault> {
-    let fault = |error: io::Error| disk::fault(&error, "read a stream", &segment.path);
-    let mut durable = 0;
-    let mut at = segment.len + 1;
-    let mut block = vec![0; 1 << 20];
-    while at < len {
-        let read = read_at_most(file, &mut block, at).map_err(fault)?;
-        let found = memchr::memmem::find_iter(&block[..read], &MAGIC);
-        for place in found {
-            let header = read_frame(file, at + place as u64, len, false).map_err(fault)?;
-            durable = durable.max(header.map_or(0, |header| header.durable));
-        }
-        // The mark of a frame may lie across two blocks.
-        at += (read.saturating_sub(MAGIC.len() - 1)).max(1) as u64;
-    }
-    Ok(durable)
-}
-
-/// The header of the frame at `at`; with `whole`, its body is verified too.
-fn read_frame(file: &File, at: u64, len: u64, whole: bool) -> io::Result<Result<Header, Bad>> {
-    let left = len.saturating_sub(at);
-    let mut bytes = vec![0; 1024.min(left as usize)];
-    let read = read_at_most(file, &mut bytes, at)?;
-    bytes.truncate(read);
-    let mut header = Header::read(&bytes);
-    if header == Err(Bad::Short) && bytes.len() >= HEADER {
-        let need = Header::announced_len(&bytes) as u64;
-        if need <= left {
-            bytes.resize(need as usize, 0);
-            let read = read_at_most(file, &mut bytes, at)?;
-            bytes.truncate(read);
-            header = Header::read(&bytes);
-        }
-    }
-    let header = match header {
-        Ok(header) if header.frame_len() as u64 > left => return Ok(Err(Bad::Short)),
-        Ok(header) if whole => header,
-        other => return Ok(other),
-    };
-    bytes.resize(header.frame_len(), 0);
-    let read = read_at_most(file, &mut bytes, at)?;
-    Ok(Frame::read(&bytes[..read]).map(|frame| frame.header))
-}
-
-/// Reads until the buffer is full or the file ends.
-pub(super) fn read_at_most(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
-    let mut done = 0;
-    while done < buffer.len() {
-        match file.read_at(&mut buffer[done..], at + done as u64) {
-            Ok(0) => break,
-            Ok(read) => done += read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(done)
 }

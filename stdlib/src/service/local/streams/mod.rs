@@ -4,12 +4,16 @@
 //! A stream is a directory with `stream.json` and one directory per shard. Nothing is ever removed:
 //! there is no retention yet.
 
+#[cfg(test)]
+mod damage;
 pub mod frame;
 pub mod log;
+pub mod lost;
 pub mod read;
 pub mod reader;
 pub mod recent;
 pub mod refuse;
+mod scan;
 pub mod seen;
 pub mod tail;
 #[cfg(test)]
@@ -31,7 +35,7 @@ use seen::Seen;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tail::{SEGMENT_BYTES, Tail};
+use tail::{Tail, TailOptions};
 use writer::{Group, Writer};
 
 /// The streams of one directory that a run uses.
@@ -43,6 +47,15 @@ pub struct LocalStreams {
 struct Stream {
     shards: Vec<(Arc<Partition>, Arc<Log>)>,
     writer: Writer,
+}
+
+/// How streams are opened.
+#[derive(Clone, Debug, Default)]
+pub struct OpenOptions {
+    /// Of the writers.
+    pub tails: TailOptions,
+    /// By partition, how far some reader has come: no record behind it may get a number below.
+    pub positions: BTreeMap<[u8; 16], u64>,
 }
 
 /// What `stream.json` says.
@@ -91,6 +104,7 @@ impl LocalStreams {
         dir: &Path,
         plans: Vec<StreamPlan>,
         clock: &Arc<dyn Clock>,
+        options: &OpenOptions,
     ) -> Result<LocalStreams, Fault> {
         let mut streams = BTreeMap::new();
         for plan in plans {
@@ -99,7 +113,7 @@ impl LocalStreams {
                 return Err(Fault::service("stream_name", message)
                     .help("begin it with a letter, a digit, `_` or `-`"));
             }
-            let stream = Stream::open(&stream_dir(dir, &plan.name), &plan, clock, SEGMENT_BYTES)?;
+            let stream = Stream::open(&stream_dir(dir, &plan.name), &plan, clock, options)?;
             streams.insert(plan.name, stream);
         }
         Ok(LocalStreams { streams })
@@ -117,7 +131,8 @@ impl LocalStreams {
         from: u64,
         limits: ReadLimits,
     ) -> Result<StreamRows, Fault> {
-        reader::read(&self.stream(name)?.shards[shard].1, from, limits).await
+        let notices: reader::Notices = Arc::new(|_| ());
+        reader::read(&self.stream(name)?.shards[shard].1, from, limits, &notices).await
     }
 
     /// Waits until a shard has a record at or after `from`. Cancel-safe.
@@ -155,7 +170,12 @@ impl Streams for LocalStreams {
 
     async fn reader(&self, stream: &str, ctx: &NodeCtx) -> Result<Box<dyn StreamReader>, Fault> {
         let shards = self.stream(stream)?.shards.clone();
-        Ok(Box::new(LocalReader::open(shards, Positions::of(ctx)).await?))
+        for notice in shards.iter().flat_map(|(_, log)| log.told()) {
+            (ctx.run.log)(&notice);
+        }
+        let failpoints = ctx.run.failpoints.clone();
+        let (positions, notices) = (Positions::of(ctx), ctx.run.log.clone());
+        Ok(Box::new(LocalReader::open(shards, positions, failpoints, notices).await?))
     }
 }
 
@@ -164,7 +184,7 @@ impl Stream {
         dir: &Path,
         plan: &StreamPlan,
         clock: &Arc<dyn Clock>,
-        segment_bytes: u64,
+        options: &OpenOptions,
     ) -> Result<Stream, Fault> {
         let meta = open_meta(dir, plan, clock)?;
         let mut seen = Seen::default();
@@ -177,9 +197,12 @@ impl Stream {
             };
             let what = format!("{} shard {shard}", display(&plan.name));
             let path = dir.join(shard.to_string());
-            let log = Arc::new(Log::open(&path, what, Purpose::Write, &mut note)?);
-            tails.push(Tail::open(log.clone(), segment_bytes)?);
-            shards.push((Arc::new(partition(&plan.name, shard, meta.created_ns)), log));
+            let partition = Arc::new(partition(&plan.name, shard, meta.created_ns));
+            let position = options.positions.get(&partition.id).copied().unwrap_or(0);
+            let log = Log::open(&path, what, Purpose::Write, position, &mut note)?;
+            let log = Arc::new(log);
+            tails.push(Tail::open(log.clone(), &options.tails)?);
+            shards.push((partition, log));
         }
         let what = display(&plan.name);
         let (clock, service) = (clock.clone(), plan.service);
@@ -194,7 +217,7 @@ pub fn look(dir: &Path, name: &str) -> Result<Vec<Log>, Fault> {
     let Some(meta) = read_meta(&dir)? else { return Ok(Vec::new()) };
     let open = |shard: u32| {
         let what = format!("{} shard {shard}", display(name));
-        Log::open(&dir.join(shard.to_string()), what, Purpose::Look, &mut |_| {})
+        Log::open(&dir.join(shard.to_string()), what, Purpose::Look, 0, &mut |_| {})
     };
     (0..meta.shards).map(open).collect()
 }

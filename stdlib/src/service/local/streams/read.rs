@@ -2,7 +2,8 @@
 
 use super::ReadLimits;
 use super::frame::Frame;
-use super::log::{Log, Segment, read_at_most};
+use super::log::{Log, Segment};
+use super::scan::read_at_most;
 use crate::service::StreamRows;
 use crate::service::local::disk;
 use arrow_array::{BinaryArray, StringArray};
@@ -11,7 +12,7 @@ use engine::batch::Run;
 use engine::fault::Fault;
 use std::fs::File;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::PoisonError;
 
 /// Some frames of one segment that lie together.
@@ -20,6 +21,13 @@ struct Block {
     at: u64,
     len: usize,
     rows: Range<u64>,
+}
+
+/// A frame that cannot be read.
+struct Torn {
+    /// Its first record.
+    base: u64,
+    why: &'static str,
 }
 
 /// Columns under construction.
@@ -33,20 +41,33 @@ struct Columns {
 }
 
 impl Log {
-    /// The records at and after `from`; none where there are none yet. Blocks.
+    /// The records at and after `from`; none where there are none yet, or where all that follow are
+    /// lost. Tells `notice` of what cannot be read, and goes on behind it. Blocks.
     ///
     /// # Errors
-    /// The segment cannot be read, or is damaged.
-    pub fn read(&self, from: u64, limits: ReadLimits) -> Result<StreamRows, Fault> {
-        let mut columns = Columns::new();
-        if let Some(block) = self.block(from, limits) {
+    /// The segment cannot be read.
+    pub fn read(
+        &self,
+        from: u64,
+        limits: ReadLimits,
+        notice: &dyn Fn(&str),
+    ) -> Result<StreamRows, Fault> {
+        loop {
+            let mut columns = Columns::new();
+            let Some(block) = self.block(from, limits) else { return columns.finish() };
             let mut bytes = vec![0; block.len];
             let read = File::open(&block.path)
                 .and_then(|file| read_at_most(&file, &mut bytes, block.at))
                 .map_err(|error| disk::fault(&error, "read a stream", &block.path))?;
-            columns.take_all(self, &bytes[..read], (block.rows, &block.path), from, limits)?;
+            match columns.take_all(&bytes[..read], block.rows, from, limits) {
+                Err(torn) if columns.rows == 0 => {
+                    if let Some(text) = self.lose(torn.base, torn.why)? {
+                        notice(&text);
+                    }
+                }
+                _ => return columns.finish(),
+            }
         }
-        columns.finish()
     }
 
     /// The same, without the disk: `None` where memory does not have them. Does not block.
@@ -59,11 +80,11 @@ impl Log {
         let mut columns = Columns::new();
         for group in groups {
             let from = from.max(group.rows.start);
-            let place = (group.rows.clone(), self.dir.as_path());
-            match columns.take_all(self, &group.bytes, place, from, limits) {
+            match columns.take_all(&group.bytes, group.rows.clone(), from, limits) {
                 Ok(true) => {}
-                Ok(false) => break,
-                Err(fault) => return Some(Err(fault)),
+                // What memory has lost the disk may have.
+                Err(_) if columns.rows == 0 => return None,
+                Ok(false) | Err(_) => break,
             }
         }
         Some(columns.finish())
@@ -73,16 +94,17 @@ impl Log {
     /// the limits allow.
     fn block(&self, from: u64, limits: ReadLimits) -> Option<Block> {
         let segments = self.segments.read().unwrap_or_else(PoisonError::into_inner);
-        let segment = &segments[segments.partition_point(|segment| segment.end <= from)..];
-        let segment: &Segment = segment.first()?;
-        let first = segment.frames.partition_point(|(base, _)| *base <= from).checked_sub(1)?;
+        let behind = &segments[segments.partition_point(|segment| segment.end <= from)..];
+        let segment: &Segment = behind.iter().find(|segment| !segment.frames.is_empty())?;
+        // Where `from` is lost, the first frame behind it.
+        let first = segment.frames.partition_point(|(base, _)| *base <= from).saturating_sub(1);
         let (start, at) = segment.frames[first];
         let end_of = |n: usize| segment.frames.get(n + 1).map_or(segment.end, |frame| frame.0);
         let place_after =
             |n: usize| segment.frames.get(n + 1).map_or(segment.len, |frame| u64::from(frame.1));
         let mut last = first;
         while last + 1 < segment.frames.len()
-            && end_of(last) - from < limits.rows_max as u64
+            && end_of(last).saturating_sub(from.max(start)) < limits.rows_max as u64
             && place_after(last + 1) - u64::from(at) <= limits.bytes_max as u64
         {
             last += 1;
@@ -108,26 +130,24 @@ impl Columns {
         }
     }
 
-    /// Takes the records from offset `from` on out of frames that lie together, of which it is said
-    /// what rows they have and where they are; false when a limit is reached.
+    /// Takes the records from offset `from` on out of frames that lie together and have these
+    /// `rows`; false when a limit is reached.
     fn take_all(
         &mut self,
-        log: &Log,
         mut bytes: &[u8],
-        (rows, path): (Range<u64>, &Path),
+        rows: Range<u64>,
         from: u64,
         limits: ReadLimits,
-    ) -> Result<bool, Fault> {
+    ) -> Result<bool, Torn> {
         // At once: a column that grows by doubling may take twice what it holds, as long as its
         // rows are on their way.
         self.payloads.reserve(bytes.len());
         let mut at = rows.start;
         while self.rows < limits.rows_max && at < rows.end {
-            let frame = Frame::read(bytes)
-                .map_err(|_| log.damaged(at..rows.end, path, "the checksum is wrong"))?;
+            let torn = |why| Torn { base: at, why };
+            let frame = Frame::read(bytes).map_err(|_| torn("the checksum is wrong"))?;
             if frame.header.base != at {
-                let why = "the offsets do not follow each other";
-                return Err(log.damaged(at..rows.end, path, why));
+                return Err(torn("the offsets do not follow each other"));
             }
             at = frame.header.end();
             if at > from && !self.take(&frame, from.max(frame.header.base), limits) {

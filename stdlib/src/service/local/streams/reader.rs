@@ -4,9 +4,9 @@ use super::ReadLimits;
 use super::log::Log;
 use crate::service::position::Positions;
 use crate::service::{ShardRows, StreamReader, StreamRows};
-use arrow_array::Array;
 use async_trait::async_trait;
 use engine::batch::Partition;
+use engine::failpoint::Failpoints;
 use engine::fault::Fault;
 use std::sync::Arc;
 
@@ -19,7 +19,12 @@ pub struct LocalReader {
     /// The shard whose turn it is.
     turn: usize,
     positions: Positions,
+    failpoints: Failpoints,
+    notices: Notices,
 }
+
+/// Takes what is found to be lost.
+pub type Notices = Arc<dyn Fn(&str) + Send + Sync>;
 
 struct Shard {
     partition: Arc<Partition>,
@@ -35,13 +40,15 @@ impl LocalReader {
     pub async fn open(
         logs: Vec<(Arc<Partition>, Arc<Log>)>,
         positions: Positions,
+        failpoints: Failpoints,
+        notices: Notices,
     ) -> Result<LocalReader, Fault> {
         let mut shards = Vec::new();
         for (partition, log) in logs {
             let next = positions.load(&partition).await?;
             shards.push(Shard { partition, log, next });
         }
-        Ok(LocalReader { shards, turn: 0, positions })
+        Ok(LocalReader { shards, turn: 0, positions, failpoints, notices })
     }
 
     /// What is there, of the next shard that has something.
@@ -49,12 +56,15 @@ impl LocalReader {
         for n in 0..self.shards.len() {
             let at = (self.turn + n) % self.shards.len();
             let shard = &mut self.shards[at];
-            let rows = read(&shard.log, shard.next, LIMITS).await?;
-            if rows.payloads.is_empty() {
+            let end = shard.log.end();
+            let rows = read(&shard.log, shard.next, LIMITS, &self.notices).await?;
+            let Some(last) = rows.runs.last() else {
+                // All that was there is lost.
+                shard.next = shard.next.max(end);
                 continue;
-            }
+            };
             self.turn = at + 1;
-            shard.next += rows.payloads.len() as u64;
+            shard.next = last.first + u64::from(last.len);
             let (partition, end) = (shard.partition.clone(), shard.next);
             return Ok(Some(ShardRows { partition, shard: at as u32, rows, end }));
         }
@@ -73,12 +83,13 @@ pub(super) async fn read(
     log: &Arc<Log>,
     from: u64,
     limits: ReadLimits,
+    notices: &Notices,
 ) -> Result<StreamRows, Fault> {
     if let Some(rows) = log.read_recent(from, limits) {
         return rows;
     }
-    let log = log.clone();
-    super::super::blocking(move || log.read(from, limits)).await
+    let (log, notices) = (log.clone(), notices.clone());
+    super::super::blocking(move || log.read(from, limits, &*notices)).await
 }
 
 /// Waits until the shard has a record at or after `from`.
@@ -100,7 +111,9 @@ impl StreamReader for LocalReader {
     }
 
     async fn commit(&mut self, shard: u32, upto: u64) -> Result<(), Fault> {
-        self.positions.store(&self.shards[shard as usize].partition, upto).await
+        self.failpoints.pass("stream.commit")?;
+        self.positions.store(&self.shards[shard as usize].partition, upto).await?;
+        self.failpoints.pass("stream.committed")
     }
 
     fn one_shard(&self) -> bool {

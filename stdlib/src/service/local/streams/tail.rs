@@ -2,9 +2,10 @@
 //! together, then shown to readers.
 
 use super::frame::{self, Header, Source};
-use super::log::{Log, Segment};
+use super::log::{self, Log, Segment};
 use crate::service::Records;
 use crate::service::local::disk;
+use engine::failpoint::Failpoints;
 use engine::fault::Fault;
 use std::fs::{File, OpenOptions};
 use std::ops::Range;
@@ -12,12 +13,27 @@ use std::os::unix::fs::FileExt;
 use std::sync::{Arc, PoisonError};
 
 /// A segment that has this many bytes is followed by a new one.
-pub const SEGMENT_BYTES: u64 = 64 << 20;
+const SEGMENT_BYTES: u64 = 64 << 20;
 /// A group of at most so many bytes is followed by [`RESERVE_BYTES`] of zeros …
 const SMALL_BYTES: u64 = 64 << 10;
 /// … for the next ones to be written over: what lies in blocks that the file has is durable without
 /// the journal of the file system, in about half the time.
 const RESERVE_BYTES: u64 = 512 << 10;
+
+/// How a tail is written.
+#[derive(Clone, Debug)]
+pub struct TailOptions {
+    /// A segment that has this many bytes is followed by a new one.
+    pub segment_bytes: u64,
+    /// Where an append may end early.
+    pub failpoints: Failpoints,
+}
+
+impl Default for TailOptions {
+    fn default() -> TailOptions {
+        TailOptions { segment_bytes: SEGMENT_BYTES, failpoints: Failpoints::default() }
+    }
+}
 
 /// The writer's side of a log.
 pub struct Tail {
@@ -38,23 +54,19 @@ pub struct Tail {
     buffer: Vec<u8>,
     /// Base offset and place in `buffer` of each gathered frame.
     frames: Vec<(u64, usize)>,
-    segment_bytes: u64,
+    options: TailOptions,
 }
 
 impl Tail {
     /// Goes on at the end of a log that was opened to write.
-    pub fn open(log: Arc<Log>, segment_bytes: u64) -> Result<Tail, Fault> {
+    pub fn open(log: Arc<Log>, options: &TailOptions) -> Result<Tail, Fault> {
         let mark = log.open_mark()?;
-        let end = log.end();
-        let last = {
-            let segments = log.segments.read().unwrap_or_else(PoisonError::into_inner);
-            segments.last().map(|segment| (segment.path.clone(), segment.len))
-        };
+        let end = log.tail.next;
         let (mut file, mut len) = (None, 0);
-        if let Some((path, bytes)) = last {
-            let open = OpenOptions::new().write(true).open(&path);
-            file = Some(open.map_err(|error| disk::fault(&error, "open a stream", &path))?);
-            len = bytes;
+        if let Some((path, bytes)) = &log.tail.file {
+            let open = OpenOptions::new().write(true).open(path);
+            file = Some(open.map_err(|error| disk::fault(&error, "open a stream", path))?);
+            len = *bytes;
         }
         log.write_mark(&mark, end)?;
         Ok(Tail {
@@ -68,7 +80,7 @@ impl Tail {
             end,
             buffer: Vec::new(),
             frames: Vec::new(),
-            segment_bytes,
+            options: options.clone(),
         })
     }
 
@@ -123,13 +135,13 @@ impl Tail {
         if self.buffer.is_empty() {
             return Ok(());
         }
-        if self.len >= self.segment_bytes {
+        if self.len >= self.options.segment_bytes {
             self.seal().map_err(|error| {
                 disk::fault(&error, &format!("end a segment of {}", self.log.what), &self.log.dir)
             })?;
         }
         let new = self.file.is_none();
-        let path = self.log.dir.join(format!("{:020}.seg", self.durable));
+        let path = log::segment_path(&self.log.dir, self.durable);
         let doing = |error: std::io::Error| {
             let what = format!("write records {}–{}", self.durable, self.end - 1);
             disk::fault(&error, &format!("{what} of {}", self.log.what), &self.log.dir)
@@ -140,19 +152,30 @@ impl Tail {
             (self.len, self.size) = (0, 0);
         }
         let file = self.file.as_ref().expect("opened above");
+        let failpoints = &self.options.failpoints;
+        failpoints.hit("stream.append.write").map_err(doing)?;
         file.write_all_at(&self.buffer, self.len).map_err(doing)?;
         self.size = reserve(file, self.len, self.buffer.len() as u64, self.size);
-        file.sync_data().map_err(doing)?;
-        if new {
-            disk::sync_dir(&self.log.dir)?;
+        let written = failpoints.hit("stream.append.written");
+        if let Err(error) = written.and_then(|()| file.sync_data()) {
+            // What is in memory only must not look like a record to the next run.
+            let _ = file.set_len(self.len);
+            return Err(doing(error));
         }
+        if new {
+            failpoints.hit("stream.segment.written").map_err(doing)?;
+            disk::sync_dir(&self.log.dir)?;
+            failpoints.hit("stream.segment.made").map_err(doing)?;
+        }
+        failpoints.hit("stream.append.synced").map_err(doing)?;
         self.publish(new.then_some(path));
-        Ok(())
+        self.options.failpoints.pass("stream.append.shown")
     }
 
     /// Notes how far the log is durable, for who opens it after a crash. May lag.
     pub fn mark(&mut self) -> Result<(), Fault> {
         if self.marked < self.durable {
+            self.options.failpoints.pass("stream.mark")?;
             self.log.write_mark(&self.mark, self.durable)?;
             self.marked = self.durable;
         }
@@ -164,7 +187,8 @@ impl Tail {
     fn seal(&mut self) -> std::io::Result<()> {
         let Some(file) = self.file.take().filter(|_| self.len < self.size) else { return Ok(()) };
         file.set_len(self.len)?;
-        file.sync_all()
+        file.sync_all()?;
+        self.options.failpoints.hit("stream.segment.sealed")
     }
 
     fn publish(&mut self, new: Option<std::path::PathBuf>) {

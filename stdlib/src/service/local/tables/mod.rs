@@ -12,6 +12,7 @@ use super::sqlite::{Db, Layout, quoted};
 use crate::service::{Tables, Upserted, Upserts};
 use async_trait::async_trait;
 use dsl::ty::Ty;
+use engine::failpoint::Failpoints;
 use engine::fault::Fault;
 use rusqlite::{Connection, OptionalExtension};
 use std::collections::BTreeMap;
@@ -22,6 +23,7 @@ use std::sync::Arc;
 pub struct LocalTables {
     db: Arc<Db>,
     tables: BTreeMap<String, Arc<Table>>,
+    failpoints: Failpoints,
 }
 
 /// A table to open.
@@ -61,7 +63,11 @@ impl LocalTables {
     ///
     /// # Errors
     /// The file is damaged, or a table was made with another key.
-    pub fn open(dir: &Path, plans: Vec<TablePlan>) -> Result<LocalTables, Fault> {
+    pub fn open(
+        dir: &Path,
+        plans: Vec<TablePlan>,
+        failpoints: &Failpoints,
+    ) -> Result<LocalTables, Fault> {
         let schema = "create table if not exists _tables \
                       (name text primary key collate nocase, key text not null) without rowid";
         let path = file(dir);
@@ -73,7 +79,7 @@ impl LocalTables {
                 .map_err(|other| other.fault(&plan, &path))?;
             tables.insert(plan.name.clone(), Arc::new(Table::new(&plan.name)));
         }
-        Ok(LocalTables { db, tables })
+        Ok(LocalTables { db, tables, failpoints: failpoints.clone() })
     }
 }
 
@@ -82,8 +88,13 @@ impl Tables for LocalTables {
     async fn upsert(&self, table: &str, upserts: Upserts) -> Result<Upserted, Fault> {
         let no_table = || Fault::service("no_table", format!("no table `{table}` is open"));
         let table = self.tables.get(table).ok_or_else(no_table)?.clone();
-        let work = move |connection: &mut Connection| upsert::upsert(connection, &table, &upserts);
-        self.db.call("write items to", work).await
+        let failpoints = self.failpoints.clone();
+        let work = move |connection: &mut Connection| {
+            upsert::upsert(connection, &table, &upserts, &failpoints)
+        };
+        let upserted = self.db.call("write items to", work).await?;
+        self.failpoints.pass("table.upserted")?;
+        Ok(upserted)
     }
 }
 

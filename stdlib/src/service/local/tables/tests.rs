@@ -6,7 +6,8 @@ use arrow_array::{ArrayRef, Int64Array, StringArray};
 
 fn open(dir: &Path) -> LocalTables {
     let key = vec![("InvoiceNo".to_owned(), Ty::Text)];
-    LocalTables::open(dir, vec![TablePlan { name: "invoices".into(), key }]).unwrap()
+    LocalTables::open(dir, vec![TablePlan { name: "invoices".into(), key }], &Default::default())
+        .unwrap()
 }
 
 /// Lines of (invoice, stock code, quantity).
@@ -116,7 +117,7 @@ fn another_key_is_refused() {
     let plan = |name: &str, key: &str| {
         vec![TablePlan { name: name.into(), key: vec![(key.into(), Ty::Text)] }]
     };
-    let fault = |plans| LocalTables::open(dir.path(), plans).err().unwrap();
+    let fault = |plans| LocalTables::open(dir.path(), plans, &Default::default()).err().unwrap();
     let other = fault(plan("invoices", "Number"));
     assert_eq!(other.code, "table_key");
     assert!(other.message.contains(r#"the key ["InvoiceNo"]"#), "{}", other.message);
@@ -128,7 +129,7 @@ async fn several_key_fields_of_other_types() {
     let dir = tempfile::tempdir().unwrap();
     let key = vec![("a".to_owned(), Ty::Text), ("n".to_owned(), Ty::Int)];
     let plan = TablePlan { name: "t".into(), key };
-    let tables = LocalTables::open(dir.path(), vec![plan]).unwrap();
+    let tables = LocalTables::open(dir.path(), vec![plan], &Default::default()).unwrap();
     let upserts = Upserts {
         keys: vec![
             ("a".into(), Arc::new(StringArray::from(vec!["x\"y", "x\"y"])) as ArrayRef),

@@ -9,6 +9,8 @@ use crate::json::encode::ValueWriter;
 use crate::service::items::rows::{self, Rows, Run, Wanted};
 use crate::service::items::size::{self, Limits};
 use crate::service::{Refused, Upserted, Upserts};
+use engine::failpoint::Failpoints;
+use rusqlite::Error::ToSqlConversionFailure;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection, OptionalExtension};
 
@@ -17,11 +19,13 @@ pub fn upsert(
     connection: &mut Connection,
     table: &Table,
     upserts: &Upserts,
+    failpoints: &Failpoints,
 ) -> rusqlite::Result<Upserted> {
     let keys = rows::keys(upserts, Limits::aws());
     let (rows, mut refused) = rows::gather(upserts, &keys);
     let transaction = connection.transaction()?;
     let (mut done, too_large) = merge(&transaction, table, upserts, &rows)?;
+    failpoints.hit("table.upsert").map_err(|error| ToSqlConversionFailure(error.into()))?;
     transaction.commit()?;
     refused.extend(too_large);
     refused.sort_by_key(|refused| refused.row);

@@ -7,6 +7,7 @@ use crate::json::decode::{Decoder, Options};
 use crate::service::{Copied, ObjectRef};
 use arrow_array::{BinaryArray, RecordBatch};
 use arrow_buffer::{OffsetBuffer, ScalarBuffer};
+use engine::failpoint::Failpoints;
 use engine::fault::Fault;
 use rusqlite::{OptionalExtension, Transaction, params};
 use std::fs::File;
@@ -19,13 +20,21 @@ const BLOCK_BYTES: usize = 1 << 20;
 /// Why an object is refused: the line, from 1, and the reason.
 type Refusal = (Option<u64>, String);
 
+/// When a load happens.
+pub struct At<'a> {
+    /// Nanoseconds since 1970.
+    pub now_ns: i64,
+    /// Where it may end early.
+    pub failpoints: &'a Failpoints,
+}
+
 /// Loads an object, or says why not.
 pub fn load(
     db: &Db,
     table: &Table,
     object: &ObjectRef,
     path: &Path,
-    now_ns: i64,
+    at: At<'_>,
 ) -> Result<Copied, Fault> {
     let mut connection = db.lock();
     let fault = |error: rusqlite::Error| db.fault(&error, "load an object into");
@@ -48,11 +57,13 @@ pub fn load(
         Ok(rows) => rows,
         Err((line, message)) => return Ok(Copied::Refused { line, message }),
     };
-    let row = params![table.name, object.bucket, object.key, object.etag, rows as i64, now_ns];
+    let row = params![table.name, object.bucket, object.key, object.etag, rows as i64, at.now_ns];
     transaction
         .execute("insert into _loads values (?1, ?2, ?3, ?4, ?5, ?6)", row)
         .map_err(fault)?;
+    at.failpoints.pass("warehouse.load")?;
     transaction.commit().map_err(fault)?;
+    at.failpoints.pass("warehouse.loaded")?;
     Ok(Copied::Loaded { rows })
 }
 

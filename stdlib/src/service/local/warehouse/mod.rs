@@ -17,6 +17,7 @@ use dsl::ast::ResourceKind;
 use dsl::plan::Plan;
 use dsl::ty::RecordTy;
 use engine::ctx::Clock;
+use engine::failpoint::Failpoints;
 use engine::fault::Fault;
 use rusqlite::{Connection, OptionalExtension};
 use std::collections::BTreeMap;
@@ -40,6 +41,7 @@ pub struct LocalWarehouse {
     /// What queries may name.
     seen: Vec<Seen>,
     clock: Arc<dyn Clock>,
+    failpoints: Failpoints,
 }
 
 /// A table that objects can be loaded into.
@@ -80,7 +82,12 @@ impl LocalWarehouse {
     ///
     /// # Errors
     /// The file is damaged; a table's type cannot be kept, or differs from what is there.
-    pub fn open(dir: &Path, plan: &Plan, clock: Arc<dyn Clock>) -> Result<LocalWarehouse, Fault> {
+    pub fn open(
+        dir: &Path,
+        plan: &Plan,
+        clock: Arc<dyn Clock>,
+        failpoints: &Failpoints,
+    ) -> Result<LocalWarehouse, Fault> {
         let path = file(dir);
         let plans = tables_of(plan)?;
         let db = Db::open_if(!plans.is_empty(), &path, SCHEMA, Layout::APPENDED)?;
@@ -92,7 +99,8 @@ impl LocalWarehouse {
             let insert = schema::insert(&name, &record);
             tables.insert(name.clone(), Arc::new(Table { name, record, insert }));
         }
-        Ok(LocalWarehouse { dir: dir.to_owned(), db, tables, seen: seen(plan)?, clock })
+        let (seen, failpoints) = (seen(plan)?, failpoints.clone());
+        Ok(LocalWarehouse { dir: dir.to_owned(), db, tables, seen, clock, failpoints })
     }
 }
 
@@ -103,6 +111,7 @@ impl Warehouse for LocalWarehouse {
             || Fault::service("no_table", format!("no warehouse table `{table}` is open"));
         let table = self.tables.get(table).ok_or_else(no_table)?.clone();
         let (db, now_ns) = (self.db.clone(), self.clock.now_ns());
+        let failpoints = self.failpoints.clone();
         let root = objects::root(&self.dir);
         let mut all = Vec::with_capacity(objects.len());
         for object in objects {
@@ -110,7 +119,8 @@ impl Warehouse for LocalWarehouse {
         }
         super::blocking(move || {
             let load = |(object, path): &(ObjectRef, PathBuf)| {
-                load::load(&db, &table, object, path, now_ns)
+                let at = load::At { now_ns, failpoints: &failpoints };
+                load::load(&db, &table, object, path, at)
             };
             all.iter().map(load).collect()
         })

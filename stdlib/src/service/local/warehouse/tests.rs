@@ -34,7 +34,7 @@ fn plan(ty: Ty) -> Plan {
 }
 
 fn open(dir: &Path) -> LocalWarehouse {
-    LocalWarehouse::open(dir, &plan(line()), clock()).unwrap()
+    LocalWarehouse::open(dir, &plan(line()), clock(), &Default::default()).unwrap()
 }
 
 fn put(dir: &Path, key: &str, lines: &str) -> ObjectRef {
@@ -139,13 +139,19 @@ fn other_columns_are_refused_with_both_declarations() {
     open(dir.path());
     let Ty::Record(mut record) = line() else { unreachable!() };
     record.fields[2].ty = Ty::Text;
-    let fault = LocalWarehouse::open(dir.path(), &plan(Ty::Record(record.clone())), clock());
+    let fault = LocalWarehouse::open(
+        dir.path(),
+        &plan(Ty::Record(record.clone())),
+        clock(),
+        &Default::default(),
+    );
     let fault = fault.err().unwrap();
     assert_eq!(fault.code, "warehouse_columns");
     assert!(fault.message.contains("Quantity: int"), "{}", fault.message);
     assert!(fault.message.contains("Quantity: text"), "{}", fault.message);
     record.fields[2].ty = Ty::Decimal { precision: 19, scale: 0 };
-    let fault = LocalWarehouse::open(dir.path(), &plan(Ty::Record(record)), clock());
+    let fault =
+        LocalWarehouse::open(dir.path(), &plan(Ty::Record(record)), clock(), &Default::default());
     assert_eq!(fault.err().unwrap().code, "warehouse_type");
 }
 
@@ -157,7 +163,7 @@ async fn a_query_is_answered_under_both_names_of_a_table() {
     let tables = seen(&plan).unwrap();
     let ask = |sql: &str| query(&file(dir.path()), &tables, sql, 10).unwrap();
     assert_eq!(ask("select count(*) from lines").rows, [[Value::Int(0)]]);
-    let warehouse = LocalWarehouse::open(dir.path(), &plan, clock()).unwrap();
+    let warehouse = LocalWarehouse::open(dir.path(), &plan, clock(), &Default::default()).unwrap();
     let lines = row("1", "6", "2010-12-01T08:26:00Z", "2.55")
         + &row("C2", "-2", "2010-12-02T08:26:00Z", "0.045");
     let object = put(dir.path(), "a", &lines);
