@@ -41,7 +41,18 @@ pub const LOCAL: &[(&str, &str)] = &[
 ];
 
 /// Those of the services on AWS.
-pub const AWS: &[(&str, &str)] = &[];
+pub const AWS: &[(&str, &str)] = &[
+    ("aws.kinesis.send", "a request to a stream is about to be sent"),
+    ("aws.kinesis.answered", "a stream has answered, nobody is told"),
+    ("aws.s3.send", "a request to a bucket is about to be sent"),
+    ("aws.s3.answered", "a bucket has answered, nobody is told"),
+    ("aws.dynamodb.send", "a request to a table (items, leases, positions) is about to be sent"),
+    ("aws.dynamodb.answered", "a table (items, leases, positions) has answered, nobody is told"),
+    ("aws.firehose.send", "a request to a delivery is about to be sent"),
+    ("aws.firehose.answered", "a delivery has answered, nobody is told"),
+    ("aws.redshift.send", "a request to the warehouse (a load) is about to be sent"),
+    ("aws.redshift.answered", "the warehouse (a load) has answered, nobody is told"),
+];
 
 /// All failpoints of the program, those of the engine first.
 pub fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
@@ -53,3 +64,44 @@ pub const REPLAY: &[(&str, &str)] = &[
     ("replay.note", "failures are about to be noted as sent again"),
     ("replay.noted", "failures are noted, and not sent again yet"),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+    use std::fs;
+    use std::path::Path;
+
+    /// How often each name is hit in the sources of the engine and of this crate.
+    fn hits() -> BTreeMap<String, usize> {
+        let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let mut files = vec![own.join("src"), own.join("../engine/src")];
+        let mut hits = BTreeMap::new();
+        while let Some(path) = files.pop() {
+            if path.is_dir() {
+                files.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+            } else if !path.ends_with("failpoint.rs") && !path.ends_with("src/failpoints.rs") {
+                let text = fs::read_to_string(&path).unwrap_or_default();
+                for call in ["hit(\"", "pass(\"", "around(\""] {
+                    for rest in text.split(call).skip(1) {
+                        let words: Vec<&str> = rest.splitn(4, '"').collect();
+                        *hits.entry(words[0].to_owned()).or_default() += 1;
+                        if call == "around(\"" {
+                            *hits.entry(words[2].to_owned()).or_default() += 1;
+                        }
+                    }
+                }
+            }
+        }
+        hits
+    }
+
+    #[test]
+    fn every_failpoint_is_listed_once_and_hit_in_one_place() {
+        let mut listed = BTreeMap::new();
+        for (name, _) in all() {
+            *listed.entry(name.to_owned()).or_default() += 1;
+        }
+        assert_eq!(hits(), listed);
+    }
+}

@@ -1,11 +1,13 @@
 //! The clients of all services, made from one configuration.
 
+use super::failpoints::Around;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, ConfigLoader, Region, SdkConfig};
 use aws_sdk_dynamodb::config::Credentials;
 use aws_smithy_http_client::tls::{Provider as Tls, rustls_provider::CryptoMode};
 use dsl::plan::Provider;
+use engine::failpoint::Failpoints;
 use engine::fault::Fault;
 use std::time::Duration;
 
@@ -37,7 +39,18 @@ impl Clients {
     /// # Errors
     /// No region is configured.
     pub async fn load(provider: &Provider) -> Result<Clients, Fault> {
-        Clients::of(configuration(provider).load().await)
+        Clients::with_failpoints(provider, &Failpoints::default()).await
+    }
+
+    /// The same, with failpoints around each request.
+    ///
+    /// # Errors
+    /// No region is configured.
+    pub async fn with_failpoints(
+        provider: &Provider,
+        failpoints: &Failpoints,
+    ) -> Result<Clients, Fault> {
+        Clients::of(configuration(provider).load().await, failpoints)
     }
 
     /// The same with this key, whatever is configured: for what stands in for AWS.
@@ -50,10 +63,11 @@ impl Clients {
         secret_key: &str,
     ) -> Result<Clients, Fault> {
         let key = Credentials::new(access_key, secret_key, None, None, "given");
-        Clients::of(configuration(provider).credentials_provider(key).load().await)
+        let config = configuration(provider).credentials_provider(key).load().await;
+        Clients::of(config, &Failpoints::default())
     }
 
-    fn of(config: SdkConfig) -> Result<Clients, Fault> {
+    fn of(config: SdkConfig, failpoints: &Failpoints) -> Result<Clients, Fault> {
         let Some(region) = config.region().map(|region| region.as_ref().to_owned()) else {
             let message = "no AWS region is configured";
             return Err(Fault::service("no_region", message).help(
@@ -63,14 +77,20 @@ impl Clients {
         };
         // The drivers try again themselves; credentials are refreshed by the SDK, which retries.
         let once = RetryConfig::disabled;
+        let around = |send, answered| Around::new(failpoints, send, answered);
         // Buckets stand behind a custom endpoint by path: `localhost` has no sub-domains.
         let s3 = aws_sdk_s3::config::Builder::from(&config)
             .retry_config(once())
+            .interceptor(around("aws.s3.send", "aws.s3.answered"))
             .force_path_style(config.endpoint_url().is_some());
-        let kinesis = aws_sdk_kinesis::config::Builder::from(&config);
-        let dynamodb = aws_sdk_dynamodb::config::Builder::from(&config);
-        let firehose = aws_sdk_firehose::config::Builder::from(&config);
-        let redshift = aws_sdk_redshiftdata::config::Builder::from(&config);
+        let kinesis = aws_sdk_kinesis::config::Builder::from(&config)
+            .interceptor(around("aws.kinesis.send", "aws.kinesis.answered"));
+        let dynamodb = aws_sdk_dynamodb::config::Builder::from(&config)
+            .interceptor(around("aws.dynamodb.send", "aws.dynamodb.answered"));
+        let firehose = aws_sdk_firehose::config::Builder::from(&config)
+            .interceptor(around("aws.firehose.send", "aws.firehose.answered"));
+        let redshift = aws_sdk_redshiftdata::config::Builder::from(&config)
+            .interceptor(around("aws.redshift.send", "aws.redshift.answered"));
         Ok(Clients {
             kinesis: aws_sdk_kinesis::Client::from_conf(kinesis.retry_config(once()).build()),
             s3: aws_sdk_s3::Client::from_conf(s3.build()),
@@ -116,7 +136,7 @@ mod tests {
             .await;
         let attempts = |retry: Option<&RetryConfig>| retry.map(RetryConfig::max_attempts);
         assert!(attempts(config.retry_config()) > Some(1), "{:?}", config.retry_config());
-        let clients = Clients::of(config).unwrap();
+        let clients = Clients::of(config, &Failpoints::default()).unwrap();
         assert_eq!(attempts(clients.kinesis.config().retry_config()), Some(1));
         assert_eq!(attempts(clients.s3.config().retry_config()), Some(1));
         assert_eq!(attempts(clients.dynamodb.config().retry_config()), Some(1));

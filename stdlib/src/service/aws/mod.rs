@@ -10,6 +10,7 @@ mod credentials;
 pub mod delivery;
 pub mod errors;
 pub mod event_id;
+mod failpoints;
 pub mod inspect;
 pub mod leases;
 pub mod objects;
@@ -27,6 +28,7 @@ use clients::Clients;
 use delivery::AwsDelivery;
 use dsl::plan::Plan;
 use engine::ctx::Clock;
+use engine::failpoint::Failpoints;
 use engine::fault::Fault;
 use objects::{AwsObjects, Sizes};
 use state::StateTable;
@@ -44,8 +46,12 @@ pub fn prepare(plan: &mut Plan) {
 ///
 /// # Errors
 /// No region is known; the state cannot be read; a table's type has no columns in the warehouse.
-pub async fn open(plan: &Plan, clock: Arc<dyn Clock>) -> Result<Opened, Fault> {
-    let clients = Clients::load(&plan.provider).await?;
+pub async fn open(
+    plan: &Plan,
+    clock: Arc<dyn Clock>,
+    failpoints: Failpoints,
+) -> Result<Opened, Fault> {
+    let clients = Clients::with_failpoints(&plan.provider, &failpoints).await?;
     open_with(plan, clients, clock).await
 }
 
