@@ -4,8 +4,6 @@
 //! A stream is a directory with `stream.json` and one directory per shard. Nothing is ever removed:
 //! there is no retention yet.
 
-#[cfg(test)]
-mod damage;
 pub mod frame;
 pub mod log;
 pub mod lost;

@@ -1,5 +1,7 @@
 //! The stream against crashes, damage and repetition.
 
+mod damage;
+
 use super::*;
 use crate::service::local::tests::clock;
 use arrow_array::{BinaryArray, StringArray};
@@ -8,11 +10,7 @@ use std::fs;
 
 const KINESIS_BYTES: usize = 1 << 20;
 
-pub(super) fn open_with(
-    dir: &Path,
-    shards: u32,
-    segment_bytes: u64,
-) -> Result<LocalStreams, Fault> {
+fn open_with(dir: &Path, shards: u32, segment_bytes: u64) -> Result<LocalStreams, Fault> {
     let plan = StreamPlan { name: "s".into(), shards, service: Service::Kinesis };
     let tails = TailOptions { segment_bytes, ..TailOptions::default() };
     let options = OpenOptions { tails, ..OpenOptions::default() };
@@ -27,7 +25,7 @@ fn open(dir: &Path) -> LocalStreams {
 const LIMITS: ReadLimits = ReadLimits { rows_max: 8192, bytes_max: 8 << 20 };
 
 /// The records `first .. first + texts.len()` of producer 1.
-pub(super) fn records(first: u64, texts: &[&str]) -> Records {
+fn records(first: u64, texts: &[&str]) -> Records {
     let keys: Vec<String> = texts.iter().map(|text| format!("key of {text:.20}")).collect();
     Records {
         payloads: texts.iter().map(|text| Some(text.as_bytes())).collect::<BinaryArray>(),

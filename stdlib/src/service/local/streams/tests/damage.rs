@@ -1,8 +1,8 @@
 //! The stream against damaged, missing and strange files: it always opens, serves what is whole,
 //! and says what is not.
 
-use super::tests::{open_with, records};
-use super::*;
+use super::super::*;
+use super::{open_with, records};
 use engine::failpoint::{Action, Failpoint, Failpoints};
 use std::collections::BTreeSet;
 use std::fs;
