@@ -59,7 +59,7 @@ async fn every_example_that_is_marked_runs() {
             plan.local_dir = Some(dir.path().join("out").display().to_string());
             service::prepare(&mut plan);
             let clock = Arc::new(SystemClock::new());
-            let opened = service::open(&plan, clock.clone()).await.unwrap();
+            let opened = service::open(&plan, clock.clone(), Default::default()).await.unwrap();
             let ctx = Ctx { clock, checkpoints: opened.checkpoints.clone(), ..testing::ctx() };
             let nodes = registry(opened.services.clone());
             let report = run(plan, &nodes, &ctx, &Live::default(), std::future::pending()).await;
