@@ -75,8 +75,10 @@ async fn job(
     io: &mut Io<'_>,
 ) -> Result<Exit, Stop> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let opened = service::open(plan, clock.clone()).await.map_err(|error| fault(&error))?;
     let failpoints = failpoints::armed(&args.failpoints)?;
+    let opened = service::open(plan, clock.clone(), failpoints.clone())
+        .await
+        .map_err(|error| fault(&error))?;
     let mut runs = Runs::new(files, &opened, clock.clone(), failpoints)?;
     if let Some(drain) = replay::drain(plan).filter(|_| !args.dry_run)
         && let Ended::Stopped(exit) = runs.run(drain, None, io).await?

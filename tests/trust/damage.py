@@ -4,7 +4,7 @@ what was damaged.
 
     damage.py [--long] [--trials N] [--flowc PROGRAM] [--seed S]
 
-A stream is filled, and its readers have not begun. A trial damages a copy: one bit that flips in a
+A stream is filled by runs of one flow; its reader, another flow, has not begun. A trial damages a copy: one bit that flips in a
 file of the log, the log cut at a byte, a file removed, emptied, renamed, copied. Then the readers
 run to their end, which must be good; each record whose frame was not hit must be in an object,
 once. Frames are found by a reading of the format of this program's own. (Every byte prefix and
@@ -115,7 +115,7 @@ def trial(chosen, chance, filled_directory, frames, tally):
         shutil.copytree(filled_directory, directory, dirs_exist_ok=True)
         segment, = (directory / "out" / "streams" / "rows" / "0").glob("*.seg")
         what, may_be_lost = change(chance, segment, frames)
-        runs = common.Runs(chosen.flowc, directory, directory / "rows.flow", ["keep"])
+        runs = common.Runs(chosen.flowc, directory, directory / "rows.flow")
         runs.to_the_end()
         paths = sorted((directory / "out" / "s3" / "store").glob("*.ndjson"))
         there = [json.loads(line) for path in paths for line in path.read_text().splitlines()]

@@ -177,10 +177,20 @@ class Posts:
                     return
             time.sleep(0.01)
 
+    def stored(self):
+        """Lines in all objects."""
+        paths = (self.directory / "out" / "s3" / "store").glob("*.ndjson")
+        return sum(path.read_text().count("\n") + 1 for path in paths)
+
     def crash(self, *arguments):
         process = self.runs.start(*arguments)
         self.serves(process)
         self.client(process)
+        # What is on the stream leaves it without being asked.
+        until = time.monotonic() + 30
+        while (self.next == self.REQUESTS and self.stored() < len(self.records)
+               and process.poll() is None and time.monotonic() < until):
+            time.sleep(0.02)
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
         return self.runs.wait(process, 120)
