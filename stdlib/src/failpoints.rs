@@ -42,6 +42,7 @@ pub const LOCAL: &[(&str, &str)] = &[
 
 /// Those of the services on AWS.
 pub const AWS: &[(&str, &str)] = &[
+    ("aws.append.put", "records (failures, say) are about to become an object"),
     ("aws.kinesis.send", "a request to a stream is about to be sent"),
     ("aws.kinesis.answered", "a stream has answered, nobody is told"),
     ("aws.s3.send", "a request to a bucket is about to be sent"),

@@ -120,7 +120,7 @@ impl BucketAppend {
             .map_err(|fault| Fault::service("object_key", fault.message))?;
         let stem = name.strip_suffix(whole.ending).unwrap_or(&name);
         let key = format!("{}{stem}-{tag}{}", self.place.prefix, whole.ending);
-        self.failpoints.pass("bucket.append.put")?;
+        self.failpoints.pass("aws.append.put")?;
         let put = self.services.objects.put(&self.place.bucket, &key, content).await;
         let put = match put {
             Err(fault) if self.failures && fault.code == "object_conflict" => Put::AlreadyStored,
