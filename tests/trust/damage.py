@@ -110,30 +110,32 @@ def change(chance, segment, frames):
     return what, every if what in ("gone", "empty") else set()
 
 
-def trial(chosen, chance, filled_directory, frames, tally):
-    with common.Directory(chosen, "damage") as directory:
-        shutil.copytree(filled_directory, directory, dirs_exist_ok=True)
-        segment, = (directory / "out" / "streams" / "rows" / "0").glob("*.seg")
-        what, may_be_lost = change(chance, segment, frames)
-        runs = common.Runs(chosen.flowc, directory, directory / "rows.flow")
-        runs.to_the_end()
-        paths = sorted((directory / "out" / "s3" / "store").glob("*.ndjson"))
-        there = [json.loads(line) for path in paths for line in path.read_text().splitlines()]
-        ids = [row["id"] for row in there]
-        lost = set(range(ROWS)) - set(ids) - may_be_lost
-        twice = len(ids) - len(set(ids))
-        altered = [row for row in there if row["text"] != f"text {row['id']} {'x' * (row['id'] % 50)}"]
-        tally.line["lost"] += len(lost)
-        tally.line["duplicated"] += twice
-        tally.line["altered"] += len(altered)
-        tally.line["reordered"] += ids != sorted(ids)
-        said = runs.said()
-        if lost or twice or altered or ids != sorted(ids):
-            raise common.Failed(f"{what}: lost {sorted(lost)[:5]}, {twice} twice, {altered[:1]}")
-        gone = set(range(ROWS)) - set(ids)
-        if gone and " lost (" not in said:
-            raise common.Failed(f"{what}: {len(gone)} records are gone, and nothing says so: {said}")
-        return len(gone)
+def trial(chosen, chance, directory, master, frames, tally):
+    # In the same place: a file elsewhere would be another one.
+    shutil.rmtree(directory)
+    shutil.copytree(master, directory)
+    segment, = (directory / "out" / "streams" / "rows" / "0").glob("*.seg")
+    what, may_be_lost = change(chance, segment, frames)
+    runs = common.Runs(chosen.flowc, directory, directory / "rows.flow")
+    runs.to_the_end()
+    paths = sorted((directory / "out" / "s3" / "store").glob("*.ndjson"))
+    there = [json.loads(line) for path in paths for line in path.read_text().splitlines()]
+    ids = [row["id"] for row in there]
+    gone = set(range(ROWS)) - set(ids)
+    lost = gone - may_be_lost
+    twice = len(ids) - len(set(ids))
+    altered = [row for row in there
+               if row["text"] != f"text {row['id']} {'x' * (row['id'] % 50)}"]
+    tally.line["lost"] += len(lost)
+    tally.line["duplicated"] += twice
+    tally.line["altered"] += len(altered)
+    tally.line["reordered"] += ids != sorted(ids)
+    said = runs.said()
+    if lost or twice or altered or ids != sorted(ids):
+        raise common.Failed(f"{what}: lost {sorted(lost)[:5]}, {twice} twice, {altered[:1]}")
+    if gone and " lost (" not in said:
+        raise common.Failed(f"{what}: {len(gone)} records are gone, and nothing says so: {said}")
+    return len(gone)
 
 
 def main(arguments):
@@ -141,10 +143,13 @@ def main(arguments):
     tally, chance = common.Tally("damage", chosen), random.Random(chosen.seed)
     damaged = 0
     try:
-        with common.Directory(chosen, "damage") as directory:
+        with common.Directory(chosen, "damage") as place:
+            directory, master = place / "flow", place / "master"
+            directory.mkdir()
             _, frames = filled(chosen, directory)
+            shutil.copytree(directory, master)
             while tally.line["trials"] < chosen.trials:
-                damaged += trial(chosen, chance, directory, frames, tally)
+                damaged += trial(chosen, chance, directory, master, frames, tally)
                 tally.line["trials"] += 1
     except common.Failed as failed:
         tally.line["stuck"] += "stuck" in str(failed)
