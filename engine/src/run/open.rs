@@ -54,19 +54,22 @@ pub(crate) struct Drivers {
 
 /// The logs of all `batch` nodes, by node number.
 pub(crate) fn logs(plan: &Plan, ctx: &Ctx) -> BTreeMap<usize, Arc<CutLog>> {
-    let batches = plan.graph.node_indices().filter(|node| is_batch(plan, *node));
+    let batches: Vec<NodeIndex> =
+        plan.graph.node_indices().filter(|node| is_batch(plan, *node)).collect();
+    let branches = batcher::branches(plan, &batches);
     let log = |node: NodeIndex| {
+        let branch = &branches[&node.index()];
         // Rows that are sent again make batches of their own.
         let name = match &plan.replay {
             Some(replay) if !plan.flow_of(node).hidden => {
-                format!("{} replay {}", plan.graph[node].id, replay.label)
+                format!("{branch} replay {}", replay.label)
             }
-            _ => plan.graph[node].id.clone(),
+            _ => branch.clone(),
         };
         let log = CutLog::new(&name, ctx.checkpoints.clone());
         (node.index(), Arc::new(log))
     };
-    batches.map(log).collect()
+    batches.into_iter().map(log).collect()
 }
 
 impl Opener<'_> {

@@ -201,3 +201,44 @@ async fn killed_at_any_moment_every_row_is_in_one_batch_of_each_branch() {
         }
     }
 }
+
+/// One source and two branches in the order given, with ids as the planner gives them.
+fn in_order(from: u64, branches: [(&str, Store); 2]) -> (Bench, Arc<SourceSeen>) {
+    let numbers = Numbers { from, ..Numbers::new(&[7; 12]) };
+    let seen = numbers.seen.clone();
+    let mut bench = Bench::new();
+    let source = bench.source("numbers", numbers);
+    for ((path, store), id) in branches.into_iter().zip(["test/batch", "test/batch#2"]) {
+        let batch = bench.engine("batch", NodeKind::Transform, &[("max", Value::Int(10))]);
+        bench.plan.graph[batch].id = id.into();
+        let sink = bench.sink(path, store);
+        bench.chain(&[source, batch, sink]);
+    }
+    (bench, seen)
+}
+
+#[tokio::test(start_paused = true)]
+async fn branches_that_change_their_places_do_not_skip_for_each_other() {
+    for swapped in [false, true] {
+        let (left, right) = (Bucket::default(), Bucket::default());
+        let checkpoints = MemoryCheckpoints::default();
+        // The left one delivers all, the right one fails after a batch.
+        let branches = [("left", left.sink(None)), ("right", right.sink(Some(1)))];
+        let (mut bench, seen) = in_order(0, branches);
+        bench.ctx.checkpoints = Arc::new(checkpoints.clone());
+        assert_eq!(errors(&bench.run().await).is_empty(), false);
+        let from = seen.committed().unwrap_or(0);
+        assert!(from < 84 && left.objects().concat().len() > right.objects().concat().len());
+        let mut branches = [("left", left.sink(None)), ("right", right.sink(None))];
+        if swapped {
+            branches.reverse();
+        }
+        let (mut bench, seen) = in_order(from, branches);
+        bench.ctx.checkpoints = Arc::new(checkpoints.clone());
+        assert_eq!(errors(&bench.run().await), [""; 0]);
+        assert_eq!(seen.committed(), Some(84));
+        for bucket in [left, right] {
+            assert_eq!(bucket.objects().concat(), (0..84).collect::<Vec<_>>(), "{swapped}");
+        }
+    }
+}

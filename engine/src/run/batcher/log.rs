@@ -12,14 +12,15 @@ use std::sync::Arc;
 use tokio::sync::Mutex;
 
 pub(crate) struct CutLog {
-    node: String,
+    /// The branch of the node, see [`super::branches`].
+    branch: String,
     checkpoints: Arc<dyn Checkpoints>,
     cuts: Mutex<Cuts>,
 }
 
 impl CutLog {
-    pub fn new(node: &str, checkpoints: Arc<dyn Checkpoints>) -> CutLog {
-        CutLog { node: node.to_owned(), checkpoints, cuts: Mutex::default() }
+    pub fn new(branch: &str, checkpoints: Arc<dyn Checkpoints>) -> CutLog {
+        CutLog { branch: branch.to_owned(), checkpoints, cuts: Mutex::default() }
     }
 
     /// What earlier runs have left; nothing with `from_start`.
@@ -71,7 +72,7 @@ impl CutLog {
 
     fn key(&self, partition: &[u8; 16]) -> String {
         let hex: String = partition.iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("batch/{}/{hex}", self.node)
+        format!("batch/{}/{hex}", self.branch)
     }
 }
 

@@ -7,12 +7,14 @@
 //! What decides is in state machines: [`machine`] with a [`lane`] and a [`cutter`] a partition, and
 //! [`cuts`] for what is durable. The driver and the [`log`] do what they say.
 
+mod branch;
 mod cuts;
 mod cutter;
 mod lane;
 mod log;
 mod machine;
 
+pub(crate) use branch::branches;
 pub(crate) use cutter::CutLimits;
 pub(crate) use log::CutLog;
 
