@@ -79,20 +79,18 @@ impl Log {
         // Segments that are gone were not needed below the position; numbers are not used twice.
         let end = stored.max(position.upto);
         let fits = stored == end;
-        let last = found.segments.last().filter(|_| fits);
-        let file = last.map(|last| {
+        let last = found.segments.last().map(|last| {
             let open = OpenOptions::new().write(true).open(&last.path);
-            open.map_err(|error| disk::fault(&error, "open a buffer", &last.path))
+            // What a crash has left unsynced is acknowledged from now on: by the rows that come
+            // again, and by those behind it.
+            let synced = open.and_then(|file| file.sync_all().map(|()| file));
+            synced.map_err(|error| disk::fault(&error, "make a buffer durable", &last.path))
         });
+        let file = last.transpose()?.filter(|_| fits);
+        disk::sync_dir(dir)?;
         let upto = position.upto;
-        let state = State {
-            file: file.transpose()?,
-            segments: found.segments,
-            end,
-            seen: found.seen,
-            position,
-            broken: None,
-        };
+        let state =
+            State { file, segments: found.segments, end, seen: found.seen, position, broken: None };
         let log = Log {
             dir: dir.to_owned(),
             quota,
@@ -189,10 +187,8 @@ impl Log {
             if new {
                 state.file = None;
             }
-            if fault.code != "disk_full" || undone.is_err() {
-                state.broken = Some(fault.clone());
-            }
-            return Err(fault);
+            state.broken = broken_by(&fault, undone);
+            return Err(state.broken.clone().unwrap_or(fault));
         }
         let end = state.end + rows;
         if new {
@@ -235,7 +231,9 @@ impl Log {
             state.position.store(upto)?;
         }
         while state.segments.len() > 1 && state.segments[0].end <= upto {
-            if self.keep_ids(&state.segments[0]).is_err()
+            // On a full disk the space comes first: what comes again is stored again at worst.
+            let kept = self.keep_ids(&state.segments[0]);
+            if kept.is_err_and(|fault| fault.code != "disk_full")
                 || fs::remove_file(&state.segments[0].path).is_err()
             {
                 break;
@@ -321,6 +319,23 @@ impl State {
     }
 }
 
+/// Why nothing more can be written after a write that has failed; `None` = the file is as before it,
+/// and the write may be tried again.
+fn broken_by(fault: &Fault, undone: std::io::Result<()>) -> Option<Fault> {
+    match undone {
+        Ok(()) if fault.code == "disk_full" => None,
+        Ok(()) => Some(fault.clone()),
+        Err(error) => {
+            let message =
+                format!("{}, and what was written cannot be undone: {error}", fault.message);
+            Some(Fault::service("spill_broken", message).help(
+                "repair the disk and run again: nothing that was acknowledged is lost, and the \
+                 rest is sent again",
+            ))
+        }
+    }
+}
+
 /// A frame of one batch. `ranges` and `producer` are what its rows were when they came.
 fn frame(
     rows: &Rows,
@@ -359,4 +374,20 @@ fn frame(
 
 fn disk_payload_max() -> usize {
     crate::service::local::streams::refuse::BYTES_MAX
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_write_that_was_undone_is_tried_again() {
+        let full = disk::disk_full("cannot write");
+        assert_eq!(broken_by(&full, Ok(())), None);
+        let failed = || Err(std::io::Error::other("x"));
+        let broken = broken_by(&full, failed()).map(|fault| fault.code);
+        assert_eq!(broken.as_deref(), Some("spill_broken"));
+        let other = Fault::service("io", "x");
+        assert_eq!(broken_by(&other, Ok(())), Some(other));
+    }
 }

@@ -1,5 +1,7 @@
 //! The log of a buffer, through every state that a disk may be left in.
 
+mod crash;
+
 use super::cursor::{Cursor, Step};
 use super::log::Log;
 use super::recover::Damage;
