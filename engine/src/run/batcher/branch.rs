@@ -3,8 +3,8 @@
 //! Recorded ends and anchors are facts of the rows of one branch and of where these went. The ids
 //! of nodes follow their order in the text, so another branch may have the id tomorrow; and what
 //! one branch has delivered must never be skipped in another. So the log goes by what stands before
-//! the node and behind it. A branch that has moved in the text finds its ends again; one that has been
-//! changed begins without any, and its rows that were in flight may be stored twice.
+//! the node and behind it. A branch that has moved in the text finds its ends again; one that has
+//! been changed begins without any, and its rows that were in flight may be stored twice.
 //!
 //! Not part of it is what may change freely: limits of batches, the limits of sinks, where a source
 //! reads (its partitions say that), types, and the target of errors.
