@@ -319,7 +319,7 @@ impl State {
     }
 }
 
-/// Why nothing more can be written after a write that has failed; `None` = the file is as before it,
+/// Why nothing more can be written after a write that has failed; `None` = the file is as before,
 /// and the write may be tried again.
 fn broken_by(fault: &Fault, undone: std::io::Result<()>) -> Option<Fault> {
     match undone {
