@@ -69,7 +69,7 @@ fn changed(changes: &[StateChange], style: Style) -> String {
 }
 
 /// What to do about rows that are not stored.
-pub const AGAIN: &str = "run it again: it reads them again, and nothing is lost";
+pub const AGAIN: &str = "the next run reads again what was not stored; nothing is lost";
 
 /// How the run has stopped, and how many rows that its sources have read are not settled. Of a
 /// file that no decoder has taken apart yet, each piece counts as one.

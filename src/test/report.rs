@@ -95,15 +95,18 @@ impl Report {
             self.profile
         );
         let hours = hours(Duration::from_secs_f64(self.hours * 3600.0));
-        text.push_str(&self.wrapped(&format!(
-            "{seeds} {hours} of faults: services slow, failing, throttling, refusing \
+        text.push_str(&self.wrapped(
+            0,
+            &format!(
+                "{seeds} {hours} of faults: services slow, failing, throttling, refusing \
              access, hanging, losing replies or taking part of a call; the process killed, stopped \
              and started again",
-        )));
+            ),
+        ));
         if !driven.is_empty() {
             let nodes: Vec<String> = driven.iter().map(|node| format!("`{node}`")).collect();
             let line = format!("made-up records are the input of {}", nodes.join(", "));
-            text.push_str(&self.wrapped(&line));
+            text.push_str(&self.wrapped(0, &line));
         }
         text.push('\n');
         text
@@ -226,15 +229,18 @@ impl Report {
         let kinds: Vec<String> =
             kinds.map(|(kind, count)| format!("{kind} {}", thousands(*count))).collect();
         let faults = thousands(self.injected.values().sum());
-        text.push_str(&self.wrapped(&format!(
-            "{}, {}, {} after a fault; {} faults in {} windows: {}",
-            count(*crashes, "crash").replace("crashs", "crashes"),
-            count(*stops, "stop"),
-            count(*failures, "restart"),
-            faults,
-            thousands(*windows),
-            kinds.join(", ")
-        )));
+        text.push_str(&self.wrapped(
+            0,
+            &format!(
+                "{}, {}, {} after a fault; {} faults in {} windows: {}",
+                count(*crashes, "crash").replace("crashs", "crashes"),
+                count(*stops, "stop"),
+                count(*failures, "restart"),
+                faults,
+                thousands(*windows),
+                kinds.join(", ")
+            ),
+        ));
         text
     }
 
@@ -264,11 +270,11 @@ impl Report {
     fn told(&self, ran: &Ran) -> String {
         let mut text = format!("{}\n", self.style.paint("31", &format!("seed {}", ran.seed)));
         for broken in &ran.verdict.broken {
-            text.push_str(&self.wrapped(&format!("  {broken}")));
+            text.push_str(&self.wrapped(2, broken));
         }
         for sink in ran.verdict.sinks.iter().filter(|sink| !sink.is_well()) {
             for shown in &sink.shown {
-                text.push_str(&self.wrapped(&format!("    {}: {shown}", sink.name)));
+                text.push_str(&self.wrapped(4, &format!("{}: {shown}", sink.name)));
             }
         }
         let help =
@@ -278,12 +284,12 @@ impl Report {
         text
     }
 
-    fn wrapped(&self, line: &str) -> String {
+    /// The line, wrapped to the width behind so many spaces.
+    fn wrapped(&self, indent: usize, line: &str) -> String {
         let mut lines = Vec::new();
-        wrap(line, self.style.width, &mut lines);
-        let mut text = lines.join("\n");
-        text.push('\n');
-        text
+        wrap(line, self.style.width.saturating_sub(indent), &mut lines);
+        let indented = lines.iter().map(|line| format!("{:indent$}{line}\n", ""));
+        indented.collect()
     }
 }
 
