@@ -34,6 +34,8 @@ struct State {
     doubled: Vec<u64>,
     allowed: Vec<u64>,
     stored: u64,
+    /// Copies beyond those that must be there.
+    excess: u64,
     /// The first that was seen.
     violation: Option<String>,
 }
@@ -45,6 +47,7 @@ pub struct Sums {
     pub stored: u64,
     pub doubled: u64,
     pub allowed: u64,
+    pub excess: u64,
     pub in_flight_peak: u64,
 }
 
@@ -72,6 +75,7 @@ impl Truth {
             doubled: vec![0; width],
             allowed: vec![0; width],
             stored: 0,
+            excess: 0,
             violation: None,
         };
         let (world, shape, state) = (world.clone(), shape.clone(), Mutex::new(state));
@@ -119,6 +123,7 @@ impl Truth {
         let mut state = self.state();
         state.stored += 1;
         if state.missing[place] == 0 {
+            state.excess += 1;
             drop(state);
             return self.violated(format!("sink {sink} holds row {row} too often"));
         }
@@ -200,6 +205,7 @@ impl Truth {
             stored: state.stored,
             doubled: state.doubled.iter().sum(),
             allowed: state.allowed.iter().sum(),
+            excess: state.excess,
             in_flight_peak: state.in_flight_peak,
         }
     }

@@ -246,7 +246,8 @@ impl SourceDriver {
             let committed = self.settling.commit(&mut *self.source, commit, &self.ctx).await;
             self.check(state, committed);
         }
-        match self.settling.next_due_ns() {
+        // A source that is broken commits nothing: what is due would be so at once and for ever.
+        match self.settling.next_due_ns().filter(|_| !state.broken) {
             Some(at) if !state.commit.is_set() => {
                 let wait = at.saturating_sub(self.ctx.clock.now_ns()).max(0);
                 state.commit.set(self.ctx.clock.sleep(Duration::from_nanos(wait as u64)));

@@ -19,6 +19,8 @@ use std::sync::Mutex;
 struct Endless {
     next: u64,
     stopped: bool,
+    /// No commit is ever done.
+    refuses: bool,
     commits: Arc<Mutex<Vec<u64>>>,
 }
 
@@ -41,6 +43,9 @@ impl Source for Endless {
     }
 
     async fn commit(&mut self, _: u32, upto: u64, _: Option<Arc<Resume>>) -> Result<(), Fault> {
+        if self.refuses {
+            return Err(Fault::service("access_denied", "it may not commit"));
+        }
         self.commits.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(upto);
         Ok(())
     }
@@ -130,4 +135,34 @@ async fn in_a_drain_the_others_deliver_what_they_have() {
     let undelivered = driver.settling.in_flight_rows();
     let ((), ()) = tokio::join!(driver.drive(), lose);
     assert_eq!((undelivered, control.stage()), (0, Stage::Draining));
+}
+
+/// The commit of the first fails; the second is due when it is settled, and the third is in hand
+/// for long.
+#[tokio::test(start_paused = true)]
+async fn a_source_whose_commit_has_failed_waits_and_does_not_spin() {
+    let control = Arc::new(Control::new());
+    let source = Endless { refuses: true, ..Endless::default() };
+    let (driver, mut inlet) = driver(source, &control);
+    let hold = async {
+        let mut held = Vec::new();
+        while held.len() < 3 {
+            held.extend(inlet.recv().await);
+        }
+        for (batch, seconds) in held.into_iter().zip([5, 5, 60]) {
+            batch.ack.settle(Verdict::Settled);
+            tokio::time::sleep(Duration::from_secs(seconds)).await;
+        }
+        while let Some(batch) = inlet.recv().await {
+            batch.ack.settle(Verdict::Settled);
+        }
+    };
+    let (mut drive, mut polls) = (std::pin::pin!(driver.drive()), 0);
+    let counted = std::future::poll_fn(|context| {
+        polls += 1;
+        assert!(polls < 10_000, "it spins");
+        drive.as_mut().poll(context)
+    });
+    let ((), ()) = tokio::join!(counted, hold);
+    assert_eq!(control.take_errors().len(), 1);
 }
