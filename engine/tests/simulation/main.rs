@@ -166,8 +166,8 @@ fn print(total: &Total, took: Duration) {
     let counts: Vec<String> = counts.iter().map(|(name, n)| format!("{name} {n}")).collect();
     println!(
         "simulation: {seeds} seeds, {hours:.0} simulated hours in {real:.1} s ({ratio:.0} times \
-         real time), {twice} run twice, {differ} of them with another trace; {rows} rows, {stored} copies stored, \
-         {doubled} sent again (bound {allowed}), {excess} after dedupe; {} rows of a \
+         real time), {twice} run twice, {differ} of them with another trace; {rows} rows, \
+         {stored} copies stored, {doubled} sent again (bound {allowed}), {excess} after dedupe; {} rows of a \
          source in flight at most; {failed} seeds failed; {}",
         total.in_flight_peak,
         counts.join(", ")
