@@ -1,16 +1,17 @@
 //! A place in a log, and the batches from there on.
 
 use super::codec::{self, Bad};
-use super::log::Log;
-use super::recover::{Damage, word};
+use super::log::{Log, Place};
+use super::recover::Damage;
 use super::scan;
 use crate::service::local::disk;
 use crate::service::local::streams::frame::Header;
 use arrow_schema::SchemaRef;
 use engine::batch::Rows;
 use engine::fault::Fault;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Reads one log in order.
@@ -47,6 +48,8 @@ pub enum Step {
     Batch(Spilled),
     /// Rows that cannot be read; the cursor is behind them.
     Damaged(Damage),
+    /// Numbers that no acknowledged row has; the cursor is behind them.
+    Skipped(Range<u64>),
     /// Nothing is there yet.
     Nothing,
 }
@@ -63,47 +66,66 @@ impl Cursor {
     /// The disk cannot be read, or what is there has other columns.
     pub fn step(&mut self) -> Result<Step, Fault> {
         loop {
-            let Some(segment) = self.log.segment_of(self.next) else { return Ok(Step::Nothing) };
-            let fault = |error: io::Error| disk::fault(&error, "read a buffer", &segment.path);
+            let segment = match self.log.place(self.next) {
+                Place::Segment(segment) => segment,
+                Place::Skip(to) => return Ok(self.skipped(to)),
+                Place::Gone(to) => {
+                    let dir = self.log.dir.clone();
+                    return Ok(self.damaged(to, "rows are missing at the end", &dir));
+                }
+                Place::End => return Ok(Step::Nothing),
+            };
             if self.open.as_ref().is_none_or(|open| open.base != segment.base) {
-                let file = File::open(&segment.path).map_err(fault)?;
+                let file = match File::open(&segment.path) {
+                    Ok(file) => file,
+                    Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                        return Err(disk::fault(&error, "read a buffer", &segment.path));
+                    }
+                    Err(error) => {
+                        let why = format!("the file cannot be opened ({error})");
+                        return Ok(self.damaged(segment.end, &why, &segment.path));
+                    }
+                };
                 self.open = Some(Open { base: segment.base, file, at: 0 });
             }
             let open = self.open.as_mut().expect("opened above");
-            let read = match scan::header(&open.file, open.at, segment.len).map_err(fault)? {
+            let at = open.at;
+            match scan::header(&open.file, at, segment.len) {
                 // The segment ends before its rows do: what is missing was damaged.
-                Err(_) if open.at >= segment.len => {
+                Err(_) if at >= segment.len => {
                     return Ok(self.damaged(segment.end, "the file is too short", &segment.path));
                 }
                 Ok(header) if header.end() <= self.next => {
                     open.at += header.frame_len() as u64;
-                    continue;
                 }
-                read => read,
-            };
-            let (file, at) = (&open.file, open.at);
-            match read {
                 Ok(header) if header.base > self.next => {
-                    let base = header.base;
-                    return Ok(self.damaged(base, "rows are missing", &segment.path));
+                    return Ok(match self.log.skip(self.next) {
+                        Some(to) => self.skipped(to.min(header.base)),
+                        None => self.damaged(header.base, "rows are missing", &segment.path),
+                    });
                 }
-                Ok(header) => match scan::payload(file, at, &header).map_err(fault)? {
+                Ok(header) => match scan::payload(&open.file, at, &header) {
                     Ok(payload) => return self.batch(&header, &payload),
                     Err(bad) => {
                         open.at += header.frame_len() as u64;
-                        let why = format!("{} at byte {at}", word(bad));
+                        let why = format!("{bad} at byte {at}");
                         return Ok(self.damaged(header.end(), &why, &segment.path));
                     }
                 },
                 Err(bad) => {
-                    let found = scan::next(file, at + 1, segment.len, self.next).map_err(fault)?;
+                    let found = scan::next(&open.file, at + 1, segment.len, self.next);
                     let to = found.as_ref().map_or(segment.end, |(_, header)| header.base);
                     open.at = found.map_or(segment.len, |(place, _)| place);
-                    let why = format!("{} at byte {at}", word(bad));
+                    let why = format!("{bad} at byte {at}");
                     return Ok(self.damaged(to, &why, &segment.path));
                 }
             }
         }
+    }
+
+    fn skipped(&mut self, to: u64) -> Step {
+        let from = std::mem::replace(&mut self.next, to);
+        Step::Skipped(from..to)
     }
 
     fn batch(&mut self, header: &Header, payload: &[u8]) -> Result<Step, Fault> {
@@ -139,12 +161,7 @@ impl Cursor {
     fn damaged(&mut self, to: u64, why: &str, path: &std::path::Path) -> Step {
         let rows = self.next..to.max(self.next);
         self.next = rows.end;
-        let aside = self.log.dir.join("damaged");
-        if let (Some(name), true) = (path.file_name(), path.is_file()) {
-            // The rows are told in any case; the file is for who wants to look.
-            let _ = fs::create_dir_all(&aside);
-            let _ = fs::hard_link(path, aside.join(name));
-        }
+        self.log.keep_damaged(path);
         Step::Damaged(Damage { rows, why: format!("{why} of {}", path.display()) })
     }
 }

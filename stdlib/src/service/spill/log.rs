@@ -4,10 +4,10 @@
 //! Segments hold frames of the same form as those of a local stream. A frame is one batch: its
 //! header says whose rows these are and which, its first payload holds them all.
 
+use super::beside;
 use super::codec;
 use super::position::Position;
 use super::recover::{self, Damage, Segment, recover};
-use super::scan;
 use crate::service::local::disk;
 use crate::service::local::streams::frame::{Header, ROWS_MAX, Source};
 use crate::service::local::streams::seen::Seen;
@@ -24,11 +24,12 @@ use tokio::sync::watch;
 const SEGMENT_BYTES_MAX: u64 = 64 << 20;
 /// … and at most this part of the whole buffer, so that space is given back in steps.
 const SEGMENTS: u64 = 8;
-/// Of the ids of deleted rows at least so many are kept, to know rows that come again: more than a
-/// source may have in flight.
-const IDS_ROWS_MIN: u64 = 1 << 20;
 /// Stretches of ids in memory, at most; beyond it the lower half of each partition is forgotten.
 const SPANS_MAX: usize = 1 << 20;
+/// One write has so many bytes at most …
+pub const WRITE_BYTES_MAX: u64 = 8 << 20;
+/// … and no more than this part of the buffer.
+pub const PARTS: u64 = 16;
 
 /// The log of one buffer. All methods block.
 #[derive(Debug)]
@@ -53,6 +54,8 @@ struct State {
     end: u64,
     seen: Seen,
     position: Position,
+    /// Bytes of what is kept beside the segments.
+    beside: u64,
     /// Why nothing more can be written: what the file holds is not known.
     broken: Option<Fault>,
 }
@@ -73,11 +76,27 @@ impl Log {
     /// The disk cannot be read or written; never for the state of the files.
     pub fn open(dir: &Path, quota: u64) -> Result<(Log, Vec<Damage>), Fault> {
         disk::make_dir(dir)?;
-        let position = Position::open(dir)?;
-        let found = recover(dir, position.upto)?;
+        let mut position = Position::open(dir)?;
+        let found = recover(dir)?;
         let stored = found.segments.last().map_or(0, |segment| segment.end);
+        let skipped = position.skips.last().map_or(0, |skip| skip.end);
         // Segments that are gone were not needed below the position; numbers are not used twice.
-        let end = stored.max(position.upto);
+        let mut end = stored.max(position.upto).max(position.high).max(skipped);
+        let mut damaged = Vec::new();
+        // A tail that was there before has its numbers skipped already.
+        if let Some(tail) = found.tail.as_ref().filter(|_| skipped <= stored) {
+            let from = end;
+            end += tail.bytes;
+            position.skips.push(from..end);
+            position.store(position.upto, end)?;
+            let (bytes, at, path) = (tail.bytes, tail.at, tail.path.display());
+            let why = format!(
+                "{bytes} bytes at byte {at} of {path} are no whole batch: a write that a crash has \
+                 broken off, or damage"
+            );
+            beside::keep_damaged(dir, &tail.path, quota);
+            damaged.push(Damage { rows: end..end, why });
+        }
         let fits = stored == end;
         let last = found.segments.last().map(|last| {
             let open = OpenOptions::new().write(true).open(&last.path);
@@ -89,8 +108,15 @@ impl Log {
         let file = last.transpose()?.filter(|_| fits);
         disk::sync_dir(dir)?;
         let upto = position.upto;
-        let state =
-            State { file, segments: found.segments, end, seen: found.seen, position, broken: None };
+        let state = State {
+            file,
+            segments: found.segments,
+            end,
+            seen: found.seen,
+            position,
+            beside: beside::bytes(dir),
+            broken: None,
+        };
         let log = Log {
             dir: dir.to_owned(),
             quota,
@@ -99,7 +125,7 @@ impl Log {
             end: watch::Sender::new(end),
             committed: watch::Sender::new(upto),
         };
-        Ok((log, found.damaged))
+        Ok((log, damaged))
     }
 
     /// Told of each append.
@@ -116,8 +142,13 @@ impl Log {
     /// for what is kept beside the segments, or nothing is in it.
     pub fn has_room(&self, bytes: u64) -> bool {
         let state = self.state();
-        let used: u64 = state.segments.iter().map(|segment| segment.len).sum();
+        let used = state.segments.iter().map(|segment| segment.len).sum::<u64>() + state.beside;
         used + bytes <= self.quota / 20 * 19 || state.position.upto >= state.end
+    }
+
+    /// Whether the next write may have to wait for what is read to be stored.
+    pub fn is_full(&self) -> bool {
+        !self.has_room((self.quota / PARTS).min(WRITE_BYTES_MAX))
     }
 
     /// How far it is stored behind.
@@ -228,50 +259,47 @@ impl Log {
     pub fn commit(&self, upto: u64) -> Result<(), Fault> {
         let mut state = self.state();
         if upto > state.position.upto {
-            state.position.store(upto)?;
+            let high = state.end.max(upto);
+            state.position.store(upto, high)?;
         }
         while state.segments.len() > 1 && state.segments[0].end <= upto {
             // On a full disk the space comes first: what comes again is stored again at worst.
-            let kept = self.keep_ids(&state.segments[0]);
+            let kept = beside::keep_ids(&self.dir, &state.segments[0], self.quota);
             if kept.is_err_and(|fault| fault.code != "disk_full")
                 || fs::remove_file(&state.segments[0].path).is_err()
             {
                 break;
             }
             state.segments.remove(0);
+            state.beside = beside::bytes(&self.dir);
         }
         drop(state);
         self.committed.send_replace(upto);
         Ok(())
     }
 
-    /// Keeps the headers of a segment, which say whose rows it had; removes those of old ones.
-    fn keep_ids(&self, segment: &Segment) -> Result<(), Fault> {
-        let fault = |error| disk::fault(&error, "keep ids of a buffer", &segment.path);
-        let mut ids = Vec::new();
-        if let Ok(file) = File::open(&segment.path) {
-            let mut at = 0;
-            while at < segment.len {
-                let Ok(header) = scan::header(&file, at, segment.len).map_err(fault)? else {
-                    break;
-                };
-                ids.extend(scan::read(&file, at, header.bytes()).map_err(fault)?);
-                at += header.frame_len() as u64;
-            }
-        }
-        disk::replace(&segment.path.with_extension("ids"), &ids)?;
-        let kept = recover::files(&self.dir, "ids")?;
-        let old = kept.windows(2).filter(|two| two[1].0 + IDS_ROWS_MIN <= segment.end);
-        for two in old {
-            let _ = fs::remove_file(&two[0].1);
-        }
-        Ok(())
+    /// Keeps a file that has damage, as far as there is space for it.
+    pub(super) fn keep_damaged(&self, path: &Path) {
+        beside::keep_damaged(&self.dir, path, self.quota);
+        self.state().beside = beside::bytes(&self.dir);
     }
 
-    /// The segment that has row `next`, or the first behind it.
-    pub(super) fn segment_of(&self, next: u64) -> Option<Segment> {
+    /// Where row `next` is, or the first behind it.
+    pub(super) fn place(&self, next: u64) -> Place {
         let state = self.state();
-        state.segments.iter().find(|segment| segment.end > next).cloned()
+        match state.segments.iter().find(|segment| segment.end > next) {
+            Some(segment) => Place::Segment(segment.clone()),
+            None if next >= state.end => Place::End,
+            None => match state.skips(next) {
+                Ok(to) => Place::Skip(to),
+                Err(to) => Place::Gone(to),
+            },
+        }
+    }
+
+    /// One past the numbers from `next` on that no acknowledged row has.
+    pub(super) fn skip(&self, next: u64) -> Option<u64> {
+        self.state().skips(next).ok()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -279,7 +307,30 @@ impl Log {
     }
 }
 
+/// Where a row is.
+pub(super) enum Place {
+    /// In this segment, or before it.
+    Segment(Segment),
+    /// Nowhere: no row has a number below this one.
+    Skip(u64),
+    /// It was behind the last segment, as those below this one.
+    Gone(u64),
+    /// Nothing is there yet.
+    End,
+}
+
 impl State {
+    /// One past the numbers from `next` on that are skipped; where it is not skipped, the begin of
+    /// the next that are, or the end.
+    fn skips(&self, next: u64) -> Result<u64, u64> {
+        let mut skips = self.position.skips.iter();
+        match skips.find(|skip| skip.end > next) {
+            Some(skip) if skip.start <= next => Ok(skip.end),
+            Some(skip) => Err(skip.start),
+            None => Err(self.end),
+        }
+    }
+
     /// The rows that were never appended; `None` where all were.
     fn unknown(&self, rows: &Rows) -> Option<Rows> {
         let producer = &rows.ids.partition.id;

@@ -4,6 +4,7 @@
 //! reads it, so retries, acknowledgements and positions are those of any flow. What the sink says
 //! is stored is durable, and the source goes on where it was.
 
+mod beside;
 pub mod codec;
 pub mod cursor;
 pub mod log;
@@ -79,7 +80,7 @@ impl Spills {
             let buffer = Buffer::open(&dir.join(&name), node.size("size"), clock)?;
             buffers.insert(name, Arc::new(buffer));
         }
-        let others = others(dir, &buffers)?;
+        let others = others(dir, &buffers);
         Ok((Spills { buffers, others }, lock))
     }
 
@@ -119,24 +120,25 @@ impl Buffer {
     }
 }
 
-/// The buffers of a directory beside `known` in which rows wait.
-fn others(dir: &Path, known: &BTreeMap<String, Arc<Buffer>>) -> Result<Vec<(String, u64)>, Fault> {
-    let fault = |error| disk::fault(&error, "list buffers", dir);
+/// The buffers of a directory beside `known` in which rows wait. Nothing of them is changed, and
+/// what of them cannot be read stops nobody.
+fn others(dir: &Path, known: &BTreeMap<String, Arc<Buffer>>) -> Vec<(String, u64)> {
     let mut others = Vec::new();
-    for entry in std::fs::read_dir(dir).map_err(fault)? {
-        let path = entry.map_err(fault)?.path();
+    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        let path = entry.path();
         let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
         if known.contains_key(name) || !path.join("position").is_file() {
             continue;
         }
-        let position = position::Position::open(&path)?.upto;
-        let found = recover::recover(&path, position)?;
+        let Ok(found) = recover::recover(&path) else { continue };
         let end = found.segments.last().map_or(0, |segment| segment.end);
-        if end > position {
-            others.push((name.to_owned(), end - position));
+        let waiting = end.saturating_sub(position::Position::look(&path));
+        if waiting > 0 {
+            others.push((name.to_owned(), waiting));
         }
     }
-    Ok(others)
+    others.sort();
+    others
 }
 
 /// Runs code that waits for the disk, off the threads of the run.

@@ -5,6 +5,7 @@ use crate::service::local::disk;
 use engine::fault::Fault;
 use std::fs::{File, OpenOptions};
 use std::io::ErrorKind;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -18,9 +19,25 @@ pub struct Position {
     file: File,
     /// The number of the last write.
     number: u64,
-    /// What it says.
+    /// Everything before it is stored behind the buffer.
     pub upto: u64,
+    /// No row at or above it had a number at the last write: those below are not given again.
+    pub high: u64,
+    /// Numbers that no acknowledged row has, in order: those of what a crash has broken off.
+    pub skips: Vec<Range<u64>>,
 }
+
+/// What a slot says.
+#[derive(Debug, Default)]
+struct Slot {
+    number: u64,
+    upto: u64,
+    high: u64,
+    skips: Vec<Range<u64>>,
+}
+
+/// So many skips are remembered; those before them are told as rows that are missing.
+const SKIPS_MAX: usize = 16;
 
 impl Position {
     /// Opens the file in `dir`, made if it is not there: then the position is 0, as it is where no
@@ -44,37 +61,55 @@ impl Position {
             file.sync_all().map_err(fault)?;
             disk::sync_dir(dir)?;
         }
-        let slots = slots.chunks_exact(SLOT as usize).filter_map(slot);
-        let (number, upto) = slots.max().unwrap_or_default();
-        Ok(Position { path, file, number, upto })
+        let Slot { number, upto, high, skips } = newest(&slots);
+        Ok(Position { path, file, number, upto, high, skips })
     }
 
-    /// Remembers a position, durably.
+    /// How far the buffer in `dir` is stored behind, as far as can be read; changes nothing.
+    pub fn look(dir: &Path) -> u64 {
+        let slots = std::fs::read(dir.join("position")).unwrap_or_default();
+        newest(&slots).upto
+    }
+
+    /// Remembers a position, and that rows have numbers below `high`, durably.
     ///
     /// # Errors
     /// It cannot be written.
-    pub fn store(&mut self, upto: u64) -> Result<(), Fault> {
+    pub fn store(&mut self, upto: u64, high: u64) -> Result<(), Fault> {
         let number = self.number + 1;
-        let mut slot = [0; 20];
-        slot[..8].copy_from_slice(&number.to_le_bytes());
-        slot[8..16].copy_from_slice(&upto.to_le_bytes());
-        let crc = crc32c::crc32c(&slot[..16]);
-        slot[16..].copy_from_slice(&crc.to_le_bytes());
+        let mut skips = self.skips.clone();
+        skips.retain(|skip| skip.end > upto);
+        let many = skips.len().saturating_sub(SKIPS_MAX);
+        skips.drain(..many);
+        let mut slot = Vec::with_capacity(SLOT as usize);
+        let words = [number, upto, high, skips.len() as u64];
+        let words = words.into_iter().chain(skips.iter().flat_map(|skip| [skip.start, skip.end]));
+        words.for_each(|word| slot.extend(word.to_le_bytes()));
+        slot.extend(crc32c::crc32c(&slot).to_le_bytes());
         let written = self.file.write_all_at(&slot, number % 2 * SLOT);
         let written = written.and_then(|()| self.file.sync_data());
         written
             .map_err(|error| disk::fault(&error, "keep the position of a buffer", &self.path))?;
-        (self.number, self.upto) = (number, upto);
+        (self.number, self.upto, self.high, self.skips) = (number, upto, high, skips);
         Ok(())
     }
 }
 
-/// The number and the position of a slot that is whole.
-fn slot(bytes: &[u8]) -> Option<(u64, u64)> {
-    let (number, rest) = bytes.split_first_chunk::<8>()?;
-    let (upto, rest) = rest.split_first_chunk::<8>()?;
-    let (crc, _) = rest.split_first_chunk::<4>()?;
-    let number = u64::from_le_bytes(*number);
-    (number > 0 && crc32c::crc32c(&bytes[..16]) == u32::from_le_bytes(*crc))
-        .then_some((number, u64::from_le_bytes(*upto)))
+fn newest(slots: &[u8]) -> Slot {
+    let slots = slots.chunks_exact(SLOT as usize).filter_map(slot);
+    slots.max_by_key(|slot| slot.number).unwrap_or_default()
+}
+
+/// What a slot says that is whole.
+fn slot(bytes: &[u8]) -> Option<Slot> {
+    let word = |n: usize| Some(u64::from_le_bytes(bytes.get(n * 8..n * 8 + 8)?.try_into().ok()?));
+    let (number, upto, high, count) = (word(0)?, word(1)?, word(2)?, word(3)?);
+    let count = usize::try_from(count).ok().filter(|count| *count <= SKIPS_MAX)?;
+    let len = (4 + 2 * count) * 8;
+    let crc = u32::from_le_bytes(bytes.get(len..len + 4)?.try_into().ok()?);
+    if number == 0 || crc32c::crc32c(&bytes[..len]) != crc {
+        return None;
+    }
+    let skips = (0..count).map(|n| Some(word(4 + 2 * n)?..word(5 + 2 * n)?));
+    Some(Slot { number, upto, high, skips: skips.collect::<Option<_>>()? })
 }

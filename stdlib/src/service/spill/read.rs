@@ -15,6 +15,7 @@ use engine::node::{Read, Source, SourceRows};
 use engine::registry::Open;
 use engine::schema::arrow_schema;
 use engine::summary::Counters;
+use std::ops::Range;
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -44,6 +45,9 @@ struct Reader {
     reading: Option<tokio::task::JoinHandle<(Cursor, Result<Step, Fault>)>>,
     keeps_ids: bool,
     partition: Arc<Partition>,
+    /// Numbers behind which the position may go when it has come to them: of rows that cannot be
+    /// read, or that never were.
+    passed: Vec<Range<u64>>,
     ends: watch::Receiver<u64>,
     feeders_ended: watch::Receiver<bool>,
     stopped: bool,
@@ -63,6 +67,7 @@ impl Reader {
             reading: None,
             keeps_ids: ctx.node.flag(KEEPS_IDS),
             partition: Arc::new(Partition { id: buffer.id, name }),
+            passed: Vec::new(),
             ends: buffer.log.ends(),
             feeders_ended: ctx.feeders_ended.clone(),
             stopped: false,
@@ -71,7 +76,7 @@ impl Reader {
             buffer,
         };
         for damage in reader.buffer.take_damaged() {
-            reader.tell(&damage);
+            (reader.log)(&format!("{}: {}", reader.node, damage.why));
         }
         Ok(reader)
     }
@@ -109,6 +114,21 @@ impl Reader {
         step
     }
 
+    /// Goes on behind rows that nobody can store: at once where nothing before them is in flight.
+    async fn pass(&mut self, rows: Range<u64>) -> Result<(), Fault> {
+        match self.passed.last_mut() {
+            Some(last) if last.end == rows.start => last.end = rows.end,
+            _ => self.passed.push(rows),
+        }
+        let position = self.buffer.log.position();
+        let upto = over(&mut self.passed, position);
+        if upto > position {
+            let log = self.buffer.log.clone();
+            super::blocking(move || log.commit(upto)).await?;
+        }
+        Ok(())
+    }
+
     fn rows(&self, spilled: Spilled) -> SourceRows {
         let Spilled { rows, first } = spilled;
         let len = rows.len();
@@ -136,7 +156,11 @@ impl Source for Reader {
             self.ends.borrow_and_update();
             match self.step().await? {
                 Step::Batch(spilled) => return Ok(Read::Rows(self.rows(spilled))),
-                Step::Damaged(damage) => self.tell(&damage),
+                Step::Damaged(damage) => {
+                    self.tell(&damage);
+                    self.pass(damage.rows).await?;
+                }
+                Step::Skipped(rows) => self.pass(rows).await?,
                 Step::Nothing if last => return Ok(Read::End),
                 Step::Nothing => tokio::select! {
                     biased;
@@ -148,7 +172,7 @@ impl Source for Reader {
     }
 
     async fn commit(&mut self, _: u32, upto: u64, _: Option<Arc<Resume>>) -> Result<(), Fault> {
-        let log = self.buffer.log.clone();
+        let (log, upto) = (self.buffer.log.clone(), over(&mut self.passed, upto));
         super::blocking(move || log.commit(upto)).await
     }
 
@@ -157,7 +181,36 @@ impl Source for Reader {
         Ok(())
     }
 
+    fn waits_for_settling(&self) -> bool {
+        self.buffer.log.is_full()
+    }
+
     fn one_partition(&self) -> bool {
         !self.keeps_ids
+    }
+}
+
+/// A position moved over what is passed; that is taken off.
+fn over(passed: &mut Vec<Range<u64>>, mut upto: u64) -> u64 {
+    passed.retain(|rows| {
+        let reached = rows.start <= upto;
+        if reached {
+            upto = upto.max(rows.end);
+        }
+        !reached
+    });
+    upto
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_position_goes_over_damage_when_it_has_come_to_it() {
+        let mut passed = vec![10..20, 30..40, 40..45];
+        assert_eq!((over(&mut passed, 5), passed.len()), (5, 3));
+        assert_eq!((over(&mut passed, 10), passed.len()), (20, 2));
+        assert_eq!((over(&mut passed, 30), passed.len()), (45, 0));
     }
 }

@@ -3,7 +3,7 @@
 
 use super::scan;
 use crate::service::local::disk;
-use crate::service::local::streams::frame::{Bad, Header};
+use crate::service::local::streams::frame::Header;
 use crate::service::local::streams::seen::Seen;
 use engine::fault::Fault;
 use std::fs::{self, File, OpenOptions};
@@ -40,19 +40,30 @@ pub struct Found {
     pub segments: Vec<Segment>,
     /// Which rows of which partitions are there, or were.
     pub seen: Seen,
-    /// What is missing behind the position.
-    pub damaged: Vec<Damage>,
+    /// What stands behind the last whole frame: a write that a crash has broken off, or damage.
+    pub tail: Option<Tail>,
 }
 
-/// Reads the headers of all segments; cuts off what an interrupted write has left at the end.
-/// `position`: what lies before it is not needed any more.
+/// Bytes at the end of the last segment that are no frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tail {
+    /// The segment.
+    pub path: PathBuf,
+    /// Where they begin.
+    pub at: u64,
+    /// How many, and so how many rows they may have held.
+    pub bytes: u64,
+}
+
+/// Reads the headers of all segments. Changes nothing: what cannot be read stays where it is.
 ///
 /// # Errors
-/// The disk cannot be read or written; never for what is in the files.
-pub fn recover(dir: &Path, position: u64) -> Result<Found, Fault> {
+/// The directory cannot be read, or a file not by this user; never for what is in the files.
+pub fn recover(dir: &Path) -> Result<Found, Fault> {
     let mut found = Found::default();
     for (_, path) in files(dir, "ids")? {
-        let bytes = fs::read(&path).map_err(|error| disk::fault(&error, "read a buffer", &path))?;
+        // Rows of which nothing is known are stored again at worst.
+        let bytes = fs::read(&path).unwrap_or_default();
         let mut rest = bytes.as_slice();
         while let Ok(header) = Header::read(rest) {
             found.note(&header);
@@ -60,12 +71,10 @@ pub fn recover(dir: &Path, position: u64) -> Result<Found, Fault> {
         }
     }
     let paths = files(dir, "seg")?;
-    let mut end = None;
+    let mut end = 0;
     for (n, (base, path)) in paths.iter().enumerate() {
-        let last = n + 1 == paths.len();
-        let expected = end.unwrap_or(*base);
-        let segment = found.segment(*base, path, (expected, last), position)?;
-        end = Some(segment.end);
+        let segment = found.segment(*base, path, end, n + 1 == paths.len())?;
+        end = segment.end;
         found.segments.push(segment);
     }
     Ok(found)
@@ -93,42 +102,32 @@ impl Found {
         }
     }
 
-    /// Rows that are missing, where somebody still waits for them.
-    fn missing(&mut self, rows: Range<u64>, position: u64, why: String) {
-        let rows = rows.start.max(position)..rows.end;
-        if !rows.is_empty() {
-            self.damaged.push(Damage { rows, why });
-        }
-    }
-
     fn segment(
         &mut self,
         base: u64,
         path: &Path,
-        (expected, last): (u64, bool),
-        position: u64,
+        expected: u64,
+        last: bool,
     ) -> Result<Segment, Fault> {
-        let fault = |error: io::Error| disk::fault(&error, "read a buffer", path);
-        let file = File::open(path).map_err(fault)?;
-        let len = file.metadata().map_err(fault)?.len();
-        let (mut at, mut end) = (0, expected.max(base));
-        self.missing(expected..base, position, format!("no file before {}", path.display()));
+        let opened = File::open(path).and_then(|file| Ok((file.metadata()?.len(), file)));
+        let mut end = expected.max(base);
+        let (len, file) = match opened {
+            Ok(opened) => opened,
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                return Err(disk::fault(&error, "read a buffer", path));
+            }
+            Err(_) => return Ok(Segment { path: path.to_owned(), base, end, len: 0 }),
+        };
+        let mut at = 0;
         while at < len {
-            let read = scan::header(&file, at, len).map_err(fault)?;
-            let read = match read {
-                Ok(header) if last && header.base >= end => {
-                    scan::payload(&file, at, &header).map_err(fault)?.map(|_| header)
-                }
-                other => other,
-            };
+            let read = scan::header(&file, at, len).and_then(|header| match last {
+                true if header.base >= end => scan::payload(&file, at, &header).map(|_| header),
+                _ => Ok(header),
+            });
             let (place, header) = match read {
                 Ok(header) => (at, header),
-                Err(bad) => match scan::next(&file, at + 1, len, end).map_err(fault)? {
-                    Some(found) => {
-                        let why = format!("{} at byte {at} of {}", word(bad), path.display());
-                        self.missing(end..found.1.base, position, why);
-                        found
-                    }
+                Err(_) => match scan::next(&file, at + 1, len, end) {
+                    Some(found) => found,
                     None => break,
                 },
             };
@@ -137,17 +136,9 @@ impl Found {
             at = place + header.frame_len() as u64;
         }
         if last && at < len {
-            cut(path, at).map_err(fault)?;
+            self.tail = Some(Tail { path: path.to_owned(), at, bytes: len - at });
         }
-        Ok(Segment { path: path.to_owned(), base, end, len: if last { at } else { len } })
-    }
-}
-
-/// What is wrong with a frame.
-pub fn word(bad: Bad) -> &'static str {
-    match bad {
-        Bad::Short => "the file ends inside a frame",
-        Bad::Checksum => "the checksum is wrong",
+        Ok(Segment { path: path.to_owned(), base, end, len })
     }
 }
 

@@ -1,7 +1,7 @@
 //! `spill.write`: the sink that fills a buffer. Only plans of runs have it.
 
 use super::Buffer;
-use super::log::Log;
+use super::log::{Log, PARTS, WRITE_BYTES_MAX};
 use crate::service::Services;
 use crate::service::local::streams::frame::ROWS_MAX;
 use async_trait::async_trait;
@@ -24,9 +24,6 @@ pub const SPEC: NodeSpec = NodeSpec {
     ..BLANK
 };
 
-/// One write has so many bytes at most, and no more than this part of the buffer.
-const BYTES_MAX: u64 = 8 << 20;
-const PARTS: u64 = 16;
 /// A full disk is tried again so often.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// A notice comes at most so often.
@@ -98,7 +95,7 @@ impl Write {
 #[async_trait]
 impl Sink for Write {
     fn limits(&self) -> SinkLimits {
-        let bytes_max = (self.size / PARTS).min(BYTES_MAX) as usize;
+        let bytes_max = (self.size / PARTS).min(WRITE_BYTES_MAX) as usize;
         SinkLimits { rows_max: ROWS_MAX, bytes_max, ..SinkLimits::default() }
     }
 
