@@ -167,8 +167,8 @@ fn print(total: &Total, took: Duration) {
     println!(
         "simulation: {seeds} seeds, {hours:.0} simulated hours in {real:.1} s ({ratio:.0} times \
          real time), {twice} run twice, {differ} of them with another trace; {rows} rows, \
-         {stored} copies stored, {doubled} sent again (bound {allowed}), {excess} after dedupe; {} rows of a \
-         source in flight at most; {failed} seeds failed; {}",
+         {stored} copies stored, {doubled} sent again (bound {allowed}), {excess} after dedupe; \
+         {} rows of a source in flight at most; {failed} seeds failed; {}",
         total.in_flight_peak,
         counts.join(", ")
     );

@@ -136,7 +136,6 @@ impl Seed {
         self.outside.feeds.iter().flatten().for_each(Feed::begin);
         self.outside.clients.iter().flatten().for_each(Clients::begin);
         let now = self.world.now();
-        let goes_wrong = now < FAULTS;
         let (life, stop) = self.plan_life(now);
         let stopped = stop.is_some();
         let limit = now.max(INPUT) + PROGRESS;
@@ -168,10 +167,14 @@ impl Seed {
             }
         });
         let done = self.is_done();
+        // Nodes fail only in a life in which something goes wrong.
+        let ended_at = self.world.now();
+        let windows = self.world.faults().windows;
+        let goes_wrong = windows.iter().any(|w| w.from < ended_at && w.until > now);
         match &ended {
             None => self.world.count("crash"),
             Some(None) => self.truth.violated("no progress after the last fault".into()),
-            Some(Some(report)) => self.check_report(report, stopped || goes_wrong, done, stopped),
+            Some(Some(report)) => self.check_report(report, goes_wrong, done, stopped),
         }
         let well = matches!(&ended, Some(Some(report)) if report.errors.is_empty());
         self.account();
@@ -217,7 +220,10 @@ impl Seed {
                 RunError::Balance { node, equation } => {
                     return self.truth.violated(format!("{node} does not balance: {equation}"));
                 }
-                RunError::Undelivered { .. } => continue,
+                RunError::Undelivered { rows } => {
+                    self.check_undelivered(*rows);
+                    continue;
+                }
                 RunError::Node { node, fault } => (node, fault),
                 RunError::ErrorsTarget { flow, fault } => (flow, fault),
                 RunError::State { fault } => (&"state".to_owned(), fault),
@@ -243,6 +249,23 @@ impl Seed {
             if again > 0 && !lines {
                 self.truth.violated(format!("it ends well with {again} rows to send again"));
             }
+        }
+    }
+
+    /// The number that a drain ends with: at most what would come again, and at least what of it
+    /// is not where it must be. Of chunks it says nothing.
+    fn check_undelivered(&self, told: u64) {
+        if self.shape.sources.iter().any(|source| source.kind == SourceKind::Lines) {
+            return;
+        }
+        let feeds = self.outside.feeds.iter().flatten().flat_map(Feed::uncommitted);
+        let clients = self.outside.clients.iter().flatten().flat_map(Clients::unanswered);
+        let again: Vec<u64> = feeds.chain(clients).collect();
+        let least = again.iter().filter(|row| self.truth.is_left(**row)).count() as u64;
+        let most = again.len() as u64;
+        if told < least || told > most {
+            let what = format!("{told} rows are told as not delivered, not {least} to {most}");
+            self.truth.violated(what);
         }
     }
 

@@ -135,6 +135,11 @@ impl Truth {
         }
     }
 
+    /// A row is not yet where it must be.
+    pub fn is_left(&self, row: u64) -> bool {
+        self.state().left[row as usize] > 0
+    }
+
     /// A sink was given a copy that it has.
     pub fn doubled(&self, sink: usize) {
         self.state().doubled[sink] += 1;
