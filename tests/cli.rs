@@ -97,6 +97,26 @@ fn what_the_reference_flow_takes_is_computed() {
 }
 
 #[test]
+fn what_a_buffer_takes_is_computed_and_what_it_acknowledges_is_said() {
+    let dir = tempfile::tempdir().expect("a temporary directory can be made");
+    let text = r#"type Row = { n: int, text: text }
+
+flow copies : at_least_once {
+  let row = file.read("rows.csv") -> csv.decode as Row -> json.encode
+  row -> file.write("fast.ndjson")
+  row -> spill(1GiB) -> http.post("http://127.0.0.1:9/rows")
+  errors -> log
+}
+"#;
+    std::fs::write(dir.path().join("spill.flow"), text).expect("it can be written");
+    let mut command = flowc();
+    command.current_dir(dir.path()).args(["check", "spill.flow", "--plan"]);
+    let (out, err, code) = parts(command.output().expect("flowc starts"));
+    assert_eq!(code, 0, "{out}{err}");
+    golden("tests/golden/check-plan-spill.txt", &out);
+}
+
+#[test]
 fn the_reference_flow_is_drawn() {
     prints(&["graph", SHOP], "tests/golden/ecommerce.dot");
     prints(&["graph", SHOP, "--format", "mermaid"], "tests/golden/ecommerce.mmd");

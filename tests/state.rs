@@ -24,6 +24,17 @@ fn dir() -> tempfile::TempDir {
     dir
 }
 
+/// What was said, without how long it took, must be that of a file.
+fn golden(name: &str, said: &str) {
+    let said: String = said.lines().skip(1).map(|line| format!("{line}\n")).collect();
+    let path = root().join("tests/golden").join(name);
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&path, &said).expect("the golden file can be written");
+    }
+    let wanted = std::fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(said, wanted, "UPDATE_GOLDEN=1 writes it anew");
+}
+
 #[test]
 fn what_the_state_does_not_depend_on_may_change() {
     let dir = dir();
@@ -55,16 +66,42 @@ fn what_it_depends_on_is_refused_unless_it_is_accepted() {
     // Without its second source, what that has not delivered would never be sent.
     let (code, said) = flow(dir.path(), &format!("{READ} -> file.write(\"a.txt\")"), &[]);
     assert_eq!(code, Some(3), "{said}");
-    let golden = root().join("tests/golden/state-changed.txt");
-    if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        std::fs::write(&golden, &said).expect("the golden file can be written");
-    }
-    let wanted = std::fs::read_to_string(&golden).unwrap_or_default();
-    assert_eq!(said, wanted, "UPDATE_GOLDEN=1 writes it anew");
+    golden("state-changed.txt", &said);
     let (code, said) =
         flow(dir.path(), &format!("{READ} -> file.write(\"a.txt\")"), &["--accept-state-change"]);
     assert_eq!(code, Some(0), "{said}");
     // From now on this is the graph.
     let (code, said) = flow(dir.path(), &format!("{READ} -> file.write(\"a.txt\")"), &[]);
     assert_eq!(code, Some(0), "{said}");
+}
+
+#[test]
+fn a_file_that_has_another_name_is_the_same_source() {
+    let dir = dir();
+    let body = format!("{READ} -> file.write(\"a.txt\")");
+    let (code, said) = flow(dir.path(), &body, &[]);
+    assert_eq!(code, Some(0), "{said}");
+    let moved = std::fs::rename(dir.path().join("rows.txt"), dir.path().join("moved.txt"));
+    moved.expect("it can be renamed");
+    let (code, said) = flow(dir.path(), &body.replace("rows.txt", "moved.txt"), &[]);
+    assert_eq!(code, Some(0), "{said}");
+    let written = std::fs::read_to_string(dir.path().join("a.txt")).expect("it was written");
+    assert_eq!(written, "tea\ncoffee\n", "nothing is read again");
+}
+
+#[test]
+fn a_buffer_is_never_that_of_another_branch() {
+    let dir = dir();
+    let first = format!("let line = {READ}\n  line -> file.write(\"a.txt\")");
+    let old = "line -> spill(1MiB) -> file.write(\"b.txt\")";
+    let new = "line -> spill(1MiB) -> file.write(\"c.txt\")";
+    let (code, said) = flow(dir.path(), &format!("{first}\n  {old}"), &[]);
+    assert_eq!(code, Some(0), "{said}");
+    // Above the old one, the new one would have its buffer.
+    let above = format!("{first}\n  {new}\n  {old}");
+    let (code, said) = flow(dir.path(), &above, &[]);
+    assert_eq!(code, Some(3), "{said}");
+    golden("state-changed-buffer.txt", &said);
+    let (code, said) = flow(dir.path(), &format!("{first}\n  {old}\n  {new}"), &[]);
+    assert_eq!(code, Some(0), "behind it, it may: {said}");
 }

@@ -142,11 +142,6 @@ impl Ledger {
         due.min()
     }
 
-    /// Source rows that are not settled and not failed.
-    pub fn in_flight_rows(&self) -> u64 {
-        self.in_flight_rows
-    }
-
     /// Source rows of all reads that are not part of a settled prefix: those in flight, and those
     /// that are settled behind one that is not.
     pub fn kept_rows(&self) -> u64 {

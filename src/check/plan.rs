@@ -5,7 +5,7 @@ use crate::render::{Style, thousands};
 use crate::table::{Cell, table};
 use dsl::plan::Plan;
 use dsl::spec::NodeKind;
-use engine::memory::{COMMIT_ROWS, Largest, Place, PlaceKind, Setting, Worst};
+use engine::memory::{COMMIT_ROWS, Place, PlaceKind, Setting, Worst};
 
 /// The report on a plan, to which the provider's own flows are added.
 pub fn text(plan: &Plan, setting: &Setting, style: Style) -> String {
@@ -67,14 +67,12 @@ fn crash(plan: &Plan, worst: &Worst, style: Style) -> String {
     let mut rows = Vec::new();
     for source in &worst.in_flight {
         let node = &plan.graph[source.node];
-        let Largest { rows: in_flight, bytes: size } = source.upto;
         let holds_ack = matches!(node.op.as_str(), "http.serve");
         let bound = match holds_ack {
             true => "nothing: who has sent it has no answer, and sends it again".into(),
             false => format!(
-                "{} or {} rows in flight, {} rows or 1 s settled",
-                bytes(size),
-                thousands(in_flight),
+                "{} rows read, and {} rows or 1 s settled",
+                thousands(source.rows),
                 thousands(COMMIT_ROWS)
             ),
         };
@@ -82,8 +80,9 @@ fn crash(plan: &Plan, worst: &Worst, style: Style) -> String {
     }
     let mut text = table(&header, &rows, 4, style).0;
     text.push_str(
-        "\nThe first limit that is reached counts; what is in flight may be twice that where a \
-         batch has to\nreach the end that an earlier run has recorded.\n\n",
+        "\nRead: rows that have not come back, and those that came back before one that was read \
+         earlier. Half\nof it, but where a batch has to reach the end that an earlier run has \
+         recorded.\n\n",
     );
     let header = ["sink", "rows that are sent again are stored"].map(str::to_owned);
     let mut rows = Vec::new();
@@ -95,5 +94,17 @@ fn crash(plan: &Plan, worst: &Worst, style: Style) -> String {
         rows.push(vec![Cell::text(node.id.clone()), Cell::text(once)]);
     }
     text.push_str(&table(&header, &rows, 4, style).0);
+    text.push_str(buffers(plan));
     text
+}
+
+/// What a `spill` means for who waits for an acknowledgement; empty without one.
+fn buffers(plan: &Plan) -> &'static str {
+    match plan.graph.node_weights().any(|node| node.op == "spill.write") {
+        true => {
+            "\nA spill acknowledges: for the source before it, what is in its buffer is delivered, \
+             whatever the\nsinks behind it do. Until they have it, it is on that disk alone.\n"
+        }
+        false => "",
+    }
 }

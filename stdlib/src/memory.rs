@@ -17,6 +17,9 @@ const DEFLATE_TIMES: u64 = 1_032;
 /// An escaped character of JSON: `\u0000`.
 const ESCAPED_TIMES: u64 = 6;
 
+/// A million spans of numbers, as the tree of a buffer holds them.
+const SPANS_BYTES: u64 = 48 * MIB;
+
 /// What a node takes.
 pub fn of(plan: &Plan, node: &PlanNode) -> NodeMemory {
     match node.kind {
@@ -36,6 +39,11 @@ fn source(plan: &Plan, node: &PlanNode) -> NodeMemory {
             (100_000, body.max(4 * MIB), node.size("in_flight").max(body))
         }
         "bucket.read" => (256, MIB, MIB),
+        // A frame as it is stored, beside its rows.
+        "spill.read" => {
+            let bytes = spilled_bytes_max(node);
+            (16_384, bytes, 2 * bytes)
+        }
         // A frame, and the groups that a reader at the end takes from memory.
         _ if is_local => (16_384, 8 * MIB, 8 * MIB),
         // What waits for the reader, of all shards, and an answer that is unpacked.
@@ -100,6 +108,9 @@ fn sink_parts(plan: &Plan, node: &PlanNode) -> (SinkLimits, Growth, u64) {
             SinkLimits { rows_max: 16_384, bytes_max: 3 << 20, concurrency: 4, ..default }
         }
         "stream.write" if !is_local => SinkLimits { concurrency: 8, ..default },
+        "spill.write" => {
+            SinkLimits { rows_max: 16_384, bytes_max: spilled_bytes_max(node) as usize, ..default }
+        }
         "drop" => SinkLimits { rows_max: 1 << 20, bytes_max: 1 << 30, ..default },
         _ => default,
     };
@@ -109,9 +120,16 @@ fn sink_parts(plan: &Plan, node: &PlanNode) -> (SinkLimits, Growth, u64) {
         // An object on its way into the warehouse.
         "table.copy" => 64 * MIB,
         "table.upsert" => 32 * MIB,
+        // A frame as it is stored, and the numbers of the rows that are known.
+        "spill.write" => 2 * spilled_bytes_max(node) + SPANS_BYTES,
         _ => 0,
     };
     (limits, encodes, own_bytes)
+}
+
+/// Of a buffer, the bytes of one write.
+fn spilled_bytes_max(node: &PlanNode) -> u64 {
+    (node.size("size") / 16).min(8 * MIB)
 }
 
 /// A record as JSON: names, quotes and `null` beside its values. Numbers are shorter than escaped
@@ -159,6 +177,7 @@ fn items_times(ty: &Ty) -> u64 {
 pub fn effectively_once_by(plan: &Plan, node: &PlanNode) -> Option<&'static str> {
     let is_local = plan.local_dir.is_some();
     match node.op.as_str() {
+        "spill.write" => Some("producer and number of each row"),
         "stream.write" if is_local => Some("producer and number of each row"),
         "stream.write" => Some("`event_id` of each record, which `stream.read` drops when seen"),
         "delivery.write" | "bucket.append" if is_local => Some("producer and number of each row"),

@@ -81,7 +81,7 @@ fn commits_are_the_prefix_of_the_model() {
                 }
                 (0..3).for_each(|lane| assert_eq!(committed[lane], model.prefix_end(lane)));
             }
-            assert_eq!(ledger.in_flight_rows(), model.sum(|verdict| verdict.is_none()));
+            assert_eq!(ledger.in_flight_rows, model.sum(|verdict| verdict.is_none()));
             let lost = model.sum(|verdict| verdict != Some(Verdict::Settled));
             assert_eq!(ledger.undelivered_rows(), lost, "seed {seed}");
             assert_eq!(ledger.is_idle(), open.is_empty());

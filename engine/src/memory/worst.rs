@@ -119,9 +119,10 @@ pub enum PlaceKind {
 pub struct InFlight {
     /// The source.
     pub node: NodeIndex,
-    /// Rows and bytes at which it stops to read; twice as much where an earlier run has recorded
-    /// where a batch ends.
-    pub upto: Largest,
+    /// Rows at most that it has read and that are not settled, or settled behind one that is not:
+    /// twice its limit, as a batch may have to reach the end that an earlier run has recorded, and
+    /// a read.
+    pub rows: u64,
 }
 
 /// All places of a run, and their sum.
@@ -206,11 +207,9 @@ impl Walk<'_> {
         let memory = (self.memory)(self.plan, node);
         let (kind, holds, out) = match (node.kind, memory) {
             (_, NodeMemory::Source { read, own_bytes }) => {
-                let upto = Largest {
-                    rows: self.setting.in_flight_rows_max,
-                    bytes: self.budgets.source(index),
-                };
-                self.worst.in_flight.push(InFlight { node: index, upto });
+                let limit = self.setting.in_flight_rows_max;
+                let rows = limit.saturating_mul(2).saturating_add(read.rows);
+                self.worst.in_flight.push(InFlight { node: index, rows });
                 let bytes = read.bytes.saturating_mul(2).saturating_add(own_bytes);
                 (PlaceKind::Source, Largest { rows: read.rows * 2, bytes }, read)
             }

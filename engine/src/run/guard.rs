@@ -14,10 +14,11 @@ use crate::run::edge::Edge;
 use dsl::ast::ResourceKind;
 use dsl::plan::{Plan, Port};
 use dsl::spec::NodeKind;
+use dsl::value::Value;
 use petgraph::Direction::{Incoming, Outgoing};
 use petgraph::graph::NodeIndex;
 use petgraph::visit::EdgeRef;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// What has changed, and what that means for the state.
@@ -44,14 +45,20 @@ enum Kind {
     Edge,
     /// A stream that is written: its key fields.
     Key,
+    /// A buffer on disk: the sinks behind it.
+    Buffer,
 }
 
-const KINDS: [(Kind, &str); 4] = [
+const KINDS: [(Kind, &str); 5] = [
     (Kind::Source, "source"),
     (Kind::Decoder, "decoder"),
     (Kind::Edge, "edge"),
     (Kind::Key, "key"),
+    (Kind::Buffer, "buffer"),
 ];
+
+/// The option of sources that empty a buffer of an earlier run: its name.
+const BUFFER: &str = "buffer";
 
 /// Refuses a plan that the state of earlier runs does not fit, unless the run was told to take it.
 ///
@@ -146,6 +153,9 @@ fn facts(plan: &Plan, edges: &[Arc<Edge>], registry: &Registry) -> BTreeMap<Stri
             if let (None, Some(decoder)) = (node.resource, decoder(plan, index)) {
                 facts.insert((Kind::Decoder, node.id.clone()), decoder);
             }
+            if let Some(buffer) = node.options.get(BUFFER).and_then(Value::as_text) {
+                facts.insert((Kind::Buffer, buffer.to_owned()), sinks(plan, index));
+            }
         }
         let stream = node.resource.map(|resource| &plan.resources[resource]);
         let stream = stream.filter(|resource| resource.kind == ResourceKind::Stream);
@@ -168,6 +178,28 @@ fn facts(plan: &Plan, edges: &[Arc<Edge>], registry: &Registry) -> BTreeMap<Stri
 fn bound(plan: &Plan, resource: usize) -> String {
     let binding = plan.resources[resource].binding.as_ref();
     binding.map_or(String::new(), |binding| format!(" {} {}", binding.service, binding.name))
+}
+
+/// All that rows of a source end at, with what they are given in the text: another sink of the
+/// same name is another one.
+fn sinks(plan: &Plan, source: NodeIndex) -> String {
+    let (mut open, mut seen, mut sinks) = (vec![source], BTreeSet::new(), BTreeSet::new());
+    while let Some(index) = open.pop() {
+        if !seen.insert(index) {
+            continue;
+        }
+        let node = &plan.graph[index];
+        if node.kind == NodeKind::Sink {
+            let of = node.resource.map_or(String::new(), |resource| bound(plan, resource));
+            let texts = node.options.values().filter_map(Value::as_text);
+            let texts: String = texts.map(|text| format!(" {text:?}")).collect();
+            sinks.insert(format!("{}{of}{texts}", node.op));
+        }
+        let data = plan.graph.edges_directed(index, Outgoing);
+        let data = data.filter(|edge| !matches!(edge.weight().port, Port::Errors | Port::Done));
+        open.extend(data.map(|edge| edge.target()));
+    }
+    sinks.into_iter().collect::<Vec<_>>().join(" + ")
 }
 
 /// The node that takes the bytes of a source apart.
@@ -214,11 +246,26 @@ fn compare(flow: &str, before: &Facts, now: &Facts) -> Vec<StateChange> {
                 "rows of one key that are on the stream already may be on another shard, so their \
                  order does not hold",
             )),
+            (Kind::Buffer, None) => Some(change(
+                format!("buffer `{name}` (to {was}) is gone, or has another name"),
+                "rows that wait in it are not sent any more",
+            )),
+            // Its sink may change as any; but rows must not go to the sinks of another branch.
+            (Kind::Buffer, Some(_)) if !moved(name, was, now) => None,
+            (Kind::Buffer, Some(is)) => Some(change(
+                format!("buffer `{name}` is that of {is}, and was that of {was} before"),
+                "rows that wait in it are sent to the sinks of the other branch",
+            )),
             // Nothing arrives by that way any more.
             (Kind::Decoder | Kind::Edge | Kind::Key, None) => None,
         }
     };
     before.iter().filter_map(changed).collect()
+}
+
+/// The sinks of a buffer are behind another one now.
+fn moved(name: &str, sinks: &str, now: &Facts) -> bool {
+    now.iter().any(|((kind, other), of)| *kind == Kind::Buffer && other != name && of == sinks)
 }
 
 fn ids(lane: &str) -> String {
@@ -306,5 +353,26 @@ mod tests {
         );
         now.remove(&(Kind::Source, "a/file.read".into()));
         assert!(compare("a", &before, &now)[0].what.contains("is gone"));
+    }
+
+    #[test]
+    fn a_buffer_stays_with_its_branch() {
+        let before = facts_of(&[(Kind::Buffer, "copy~http.post", "http.post \"a\"")]);
+        let other = facts_of(&[(Kind::Buffer, "copy~http.post", "http.post \"b\"")]);
+        assert_eq!(compare("copy", &before, &other), [], "its sink may change");
+        let mut now = other;
+        now.insert((Kind::Buffer, "copy~http.post#2".into()), "http.post \"a\"".into());
+        let whats = |now: &Facts| -> Vec<String> {
+            compare("copy", &before, now).into_iter().map(|change| change.what).collect()
+        };
+        assert_eq!(
+            whats(&now),
+            ["buffer `copy~http.post` is that of http.post \"b\", and was that of http.post \
+              \"a\" before"]
+        );
+        assert_eq!(
+            whats(&Facts::new()),
+            ["buffer `copy~http.post` (to http.post \"a\") is gone, or has another name"]
+        );
     }
 }

@@ -117,7 +117,7 @@ pub async fn run(
     if let Err(error) = guard::check(&plan, &edges, registry, ctx).await {
         return Report { summary: live.snapshot(), errors: vec![error] };
     }
-    let control = Arc::new(Control::new());
+    let control = Arc::new(Control::new(plan.clone()));
     let opener = Opener {
         plan: plan.clone(),
         registry,

@@ -6,8 +6,13 @@
 use super::RunError;
 use super::node::Node;
 use super::watch;
+use super::wiring::is_batch;
 use crate::fault::Fault;
-use std::sync::{Mutex, MutexGuard};
+use dsl::plan::Plan;
+use petgraph::graph::NodeIndex;
+use petgraph::visit::Dfs;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
 
 /// Only ever moves on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,16 +31,19 @@ pub(crate) enum Stage {
 #[derive(Debug)]
 pub(crate) struct Control {
     stage: watch::Sender<Stage>,
-    /// Counts the times that a source stood still with all its rows in flight.
-    stalls: watch::Sender<u64>,
+    /// Of each `batch` node, how often a source before it stood still with all its rows in flight.
+    stalls: BTreeMap<NodeIndex, watch::Sender<u64>>,
+    plan: Arc<Plan>,
     errors: Mutex<Vec<RunError>>,
 }
 
 impl Control {
-    pub fn new() -> Control {
+    pub fn new(plan: Arc<Plan>) -> Control {
+        let batches = plan.graph.node_indices().filter(|node| is_batch(&plan, *node));
         Control {
             stage: watch::Sender::new(Stage::Running),
-            stalls: watch::Sender::new(0),
+            stalls: batches.map(|node| (node, watch::Sender::new(0))).collect(),
+            plan,
             errors: Mutex::default(),
         }
     }
@@ -53,13 +61,20 @@ impl Control {
         self.stage.update(|stage| to.max(stage));
     }
 
-    /// A source can read no more until rows are settled, and none are: batches are closed early.
-    pub fn stall(&self) {
-        self.stalls.update(|stalls| stalls + 1);
+    /// A source can read no more until rows are settled, and none are: batches of its rows are
+    /// closed early.
+    pub fn stall(&self, source: NodeIndex) {
+        let mut behind = Dfs::new(&self.plan.graph, source);
+        while let Some(node) = behind.next(&self.plan.graph) {
+            if let Some(stalls) = self.stalls.get(&node) {
+                stalls.update(|stalls| stalls + 1);
+            }
+        }
     }
 
-    pub fn stalls(&self) -> watch::Receiver<u64> {
-        self.stalls.subscribe()
+    /// The stalls of the sources before a `batch` node.
+    pub fn stalls(&self, batch: NodeIndex) -> watch::Receiver<u64> {
+        self.stalls[&batch].subscribe()
     }
 
     /// A node has failed for good: the run ends.

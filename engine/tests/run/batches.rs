@@ -242,3 +242,25 @@ async fn branches_that_change_their_places_do_not_skip_for_each_other() {
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_stands_still_closes_only_batches_of_its_own_rows() {
+    let mut bench = Bench::new();
+    bench.ctx.in_flight_rows_max = 5;
+    let stuck = bench.source("stuck", Numbers { endless: true, ..Numbers::new(&[5]) });
+    let never = Store { takes: |_| Duration::from_secs(86_400), ..Store::new() };
+    let never = bench.sink("never", never);
+    bench.chain(&[stuck, never]);
+    let slow = Numbers { endless: true, ..Numbers::new(&[3]) };
+    let slow = bench.source("slow", slow);
+    let options = [("wait", Value::Duration(60 * SECOND))];
+    let batch = bench.engine("batch", NodeKind::Transform, &options);
+    let store = Bucket::default().sink(None);
+    let put = bench.sink("put", store.clone());
+    bench.chain(&[slow, batch, put]);
+    tokio::select! {
+        _ = bench.run() => panic!("a row is not written for a day"),
+        () = sleep(Duration::from_secs(30)) => (),
+    }
+    assert_eq!(store.calls().len(), 0, "its batch may wait for 60 s");
+}

@@ -109,7 +109,7 @@ impl Batcher {
         let node = self.node.index.index();
         let mut machine = Machine::new(Options { node, limits, wait, any_order, bytes_max });
         let mut outputs = VecDeque::new();
-        let mut stalls = self.control.stalls();
+        let mut stalls = self.control.stalls(self.node.index);
         let mut stages = self.control.stages();
         let mut drains = false;
         let mut wake = Wake::default();

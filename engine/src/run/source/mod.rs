@@ -147,7 +147,7 @@ impl SourceDriver {
             let more = max.div_ceil(STALL_PARTS).saturating_mul(state.stalls.saturating_sub(1));
             in_flight < max.saturating_add(more.min(max))
         };
-        within(self.settling.in_flight_rows(), self.ctx.in_flight_rows_max)
+        within(self.settling.kept_rows(), self.ctx.in_flight_rows_max)
             && within(self.settling.in_flight_bytes(), self.bytes_max)
     }
 
@@ -156,7 +156,7 @@ impl SourceDriver {
             Event::Again => (),
             Event::Stalled => {
                 state.stalls += 1;
-                self.control.stall();
+                self.control.stall(self.node.index);
             }
             Event::Settled => self.settle(state),
             Event::Read(Ok(Read::Rows(rows))) => {

@@ -15,9 +15,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::oneshot;
 
-/// So many times the limit of rows in flight may be kept behind a row that is not settled.
-const KEPT_PARTS: u64 = 4;
-
 pub(crate) struct Settling {
     ledger: Ledger,
     pub completions: Arc<Completions>,
@@ -110,10 +107,10 @@ impl Settling {
         settled
     }
 
-    /// Rows that are not settled; more where many are settled behind one that is not, so that one
-    /// that is stuck bounds what is kept, and what a crash would send again.
-    pub fn in_flight_rows(&self) -> u64 {
-        self.ledger.in_flight_rows().max(self.ledger.kept_rows() / KEPT_PARTS)
+    /// Rows that are not settled, and those that are settled behind one that is not: so one that is
+    /// stuck bounds what a crash would send again.
+    pub fn kept_rows(&self) -> u64 {
+        self.ledger.kept_rows()
     }
 
     /// Bytes of what was read and has not come back.

@@ -109,7 +109,7 @@ async fn lose_the_third(mut inlet: Inlet, control: Arc<Control>) -> (u64, Stage)
 
 #[tokio::test(start_paused = true)]
 async fn a_run_ends_when_rows_are_lost_that_nobody_speaks_for() {
-    let control = Arc::new(Control::new());
+    let control = Arc::new(Control::new(Arc::default()));
     let source = Endless::default();
     let commits = source.commits.clone();
     let (driver, inlet) = driver(source, &control);
@@ -122,7 +122,7 @@ async fn a_run_ends_when_rows_are_lost_that_nobody_speaks_for() {
 
 #[tokio::test(start_paused = true)]
 async fn in_a_drain_the_others_deliver_what_they_have() {
-    let control = Arc::new(Control::new());
+    let control = Arc::new(Control::new(Arc::default()));
     let (driver, mut inlet) = driver(Endless::default(), &control);
     let lose = async {
         let batch = inlet.recv().await;
@@ -132,7 +132,7 @@ async fn in_a_drain_the_others_deliver_what_they_have() {
         }
         drop(batch);
     };
-    let undelivered = driver.settling.in_flight_rows();
+    let undelivered = driver.settling.kept_rows();
     let ((), ()) = tokio::join!(driver.drive(), lose);
     assert_eq!((undelivered, control.stage()), (0, Stage::Draining));
 }
