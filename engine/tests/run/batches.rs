@@ -209,7 +209,9 @@ fn in_order(from: u64, branches: [(&str, Store); 2]) -> (Bench, Arc<SourceSeen>)
     let mut bench = Bench::new();
     let source = bench.source("numbers", numbers);
     for ((path, store), id) in branches.into_iter().zip(["test/batch", "test/batch#2"]) {
-        let batch = bench.engine("batch", NodeKind::Transform, &[("max", Value::Int(10))]);
+        // A commit leaves the left one's anchor further on than the right one's.
+        let max = Value::Int(if path == "left" { 17 } else { 10 });
+        let batch = bench.engine("batch", NodeKind::Transform, &[("max", max)]);
         bench.plan.graph[batch].id = id.into();
         let sink = bench.sink(path, store);
         bench.chain(&[source, batch, sink]);
