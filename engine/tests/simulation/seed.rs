@@ -252,17 +252,18 @@ impl Seed {
         }
     }
 
-    /// The number that a drain ends with: at most what would come again, and at least what of it
-    /// is not where it must be. Of chunks it says nothing.
+    /// The number that a run ends with: at least what was read and is not where it must be, and at
+    /// most all that this life has taken in. (A position whose reply was lost counts as not stored,
+    /// and requests that wait outside do not count.) Of chunks it says nothing.
     fn check_undelivered(&self, told: u64) {
         if self.shape.sources.iter().any(|source| source.kind == SourceKind::Lines) {
             return;
         }
-        let feeds = self.outside.feeds.iter().flatten().flat_map(Feed::uncommitted);
+        let feeds = || self.outside.feeds.iter().flatten();
+        let left = feeds().flat_map(Feed::uncommitted).filter(|row| self.truth.is_left(*row));
         let clients = self.outside.clients.iter().flatten().flat_map(Clients::unanswered);
-        let again: Vec<u64> = feeds.chain(clients).collect();
-        let least = again.iter().filter(|row| self.truth.is_left(**row)).count() as u64;
-        let most = again.len() as u64;
+        let least = left.count() as u64;
+        let most = feeds().map(Feed::handed_out).sum::<u64>() + clients.count() as u64;
         if told < least || told > most {
             let what = format!("{told} rows are told as not delivered, not {least} to {most}");
             self.truth.violated(what);

@@ -38,6 +38,8 @@ pub struct Positions {
     resume: Option<Arc<Resume>>,
     /// By partition: rows that were handed out in this life, from the start.
     pub read: Vec<u64>,
+    /// By partition: where this life began.
+    began: Vec<u64>,
     pub ended: bool,
 }
 
@@ -69,10 +71,17 @@ impl Feed {
         parts.collect()
     }
 
+    /// How many rows were handed out in this life.
+    pub fn handed_out(&self) -> u64 {
+        let state = self.lock();
+        state.read.iter().zip(&state.began).map(|(read, began)| read.saturating_sub(*began)).sum()
+    }
+
     /// The process begins anew, at the committed positions.
     pub fn begin(&self) {
         let mut state = self.lock();
         state.read = state.committed.clone();
+        state.began = state.committed.clone();
         state.ended = false;
     }
 
