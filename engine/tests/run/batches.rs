@@ -228,7 +228,7 @@ async fn branches_that_change_their_places_do_not_skip_for_each_other() {
         let branches = [("left", left.sink(None)), ("right", right.sink(Some(1)))];
         let (mut bench, seen) = in_order(0, branches);
         bench.ctx.checkpoints = Arc::new(checkpoints.clone());
-        assert_eq!(errors(&bench.run().await).is_empty(), false);
+        assert!(!errors(&bench.run().await).is_empty());
         let from = seen.committed().unwrap_or(0);
         assert!(from < 84 && left.objects().concat().len() > right.objects().concat().len());
         let mut branches = [("left", left.sink(None)), ("right", right.sink(None))];

@@ -141,7 +141,7 @@ async fn in_a_drain_the_others_deliver_what_they_have() {
 /// for long.
 #[tokio::test(start_paused = true)]
 async fn a_source_whose_commit_has_failed_waits_and_does_not_spin() {
-    let control = Arc::new(Control::new());
+    let control = Arc::new(Control::new(Arc::default()));
     let source = Endless { refuses: true, ..Endless::default() };
     let (driver, mut inlet) = driver(source, &control);
     let hold = async {
