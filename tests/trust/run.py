@@ -41,7 +41,7 @@ COUNTS = ("lost", "duplicated", "extra", "stuck")
 # What a line says beside its own figures; those that count something bad only where it is there.
 KNOWN = {"experiment", "trials", *COUNTS, "seconds", "shows", "problem", "skipped", "code", "long",
          "seed", "loss_probability_below"}
-BAD = {"reordered", "altered", "problems"}
+BAD = {"reordered", "altered", "problems", "seeds_failed", "traces_differ"}
 LONG_S, SHORT_S = 4 * 3600, 1800
 
 
@@ -122,14 +122,14 @@ def parsed(last):
 def simulated(last):
     """The numbers of the line that the simulation ends with; None = it is not that line."""
     said = re.match(r"simulation: (\d+) seeds, (\d+) simulated hours in ([\d.]+) s \((\d+) times "
-                    r"real time\), (\d+) run twice with the same trace; (\d+) rows, .* "
+                    r"real time\), (\d+) run twice, (\d+) of them with another trace; (\d+) rows, .* "
                     r"(\d+) seeds failed", last)
     if not said:
         return None
-    seeds, hours, seconds, ratio, twice, rows, failed = said.groups()
+    seeds, hours, seconds, ratio, twice, differ, rows, failed = said.groups()
     return {"trials": int(seeds), "lost": 0 if failed == "0" else None, "seconds": float(seconds),
             "seeds_failed": int(failed), "simulated_hours": int(hours), "times_real": int(ratio),
-            "same_trace_twice": int(twice), "rows": int(rows)}
+            "run_twice": int(twice), "traces_differ": int(differ), "rows": int(rows)}
 
 
 def wrong(found, must_run):
